@@ -1,0 +1,2 @@
+//! importwatch
+fn main() {}

@@ -1,0 +1,3 @@
+//! Whom to ask, and when.
+
+pub mod fault;
