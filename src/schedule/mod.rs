@@ -1,3 +1,4 @@
 //! Whom to ask, and when.
 
 pub mod fault;
+pub mod memory;
