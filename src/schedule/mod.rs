@@ -1,4 +1,373 @@
-//! Whom to ask, and when.
+//! Whom to ask, and when: the core, without I/O.
+//!
+//! [`Schedule`] takes an [`Input`] with the present instant, and yields one [`Step`] at a time. It
+//! never waits, never reads a clock, draws its random numbers from a seed that it is given, and
+//! knows neither the endpoint nor the store. Every outcome, ours too, leaves it as [`Step::Settle`].
 
+mod account;
+pub mod budget;
 pub mod fault;
+mod inquiry;
 pub mod memory;
+pub mod pacing;
+mod roster;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::account::AccountName;
+use crate::clock::Instant;
+use crate::outcome::{Settlement, Verdict};
+use crate::schedule::account::{Account, Shared};
+use crate::schedule::budget::Rates;
+use crate::schedule::fault::{Allowance, Fault};
+use crate::schedule::memory::{Memory, Trouble};
+use crate::schedule::pacing::{Pacing, PacingError};
+use crate::schedule::roster::{Entry, Place, Roster};
+use crate::task::{Counts, TaskId};
+
+/// The number of a poll, by which its end is told from that of an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PollId(u64);
+
+/// What holds for all accounts.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    /// The delays between the polls of a watch.
+    pub pacing: Pacing,
+    /// For how long the server must go on not knowing an id, time without a readable answer not
+    /// counted, before the task is missing.
+    pub missing_after: Duration,
+    /// Where the random numbers start; any value will do.
+    pub seed: u64,
+}
+
+/// What holds for one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountParameters {
+    /// The most ids in a poll; 0 counts as 1.
+    pub batch_size: u32,
+    /// How often it may be asked.
+    pub rates: Rates,
+}
+
+/// A watch, as the schedule takes it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The task.
+    pub id: TaskId,
+    /// Whose key asks about it.
+    pub account: AccountName,
+    /// When the watch gives up.
+    pub deadline: Instant,
+    /// How many answers there were about it in earlier runs, and when the last came.
+    pub polled: Option<(u32, Instant)>,
+}
+
+/// A readable answer to a poll. Ids that were asked and are in neither list were absent from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The poll.
+    pub poll: PollId,
+    /// What it means for each id that was found in it.
+    pub found: Vec<(TaskId, Verdict)>,
+    /// The ids of which it said something that could not be read.
+    pub unread: Vec<TaskId>,
+    /// What it told of the account's rate.
+    pub allowance: Allowance,
+}
+
+/// What happened. A stale or spurious input changes nothing.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An account is in the settings, or its settings or key have changed: it is asked again, even
+    /// if it had been stopped.
+    Configured {
+        /// Its name.
+        account: AccountName,
+        /// Its settings.
+        parameters: AccountParameters,
+    },
+    /// What earlier runs knew of an account. Comes after its settings.
+    Recalled {
+        /// Its name.
+        account: AccountName,
+        /// What is remembered of it.
+        memory: Memory,
+        /// When requests were sent of late, oldest first.
+        sent: Vec<Instant>,
+    },
+    /// A watch begins. One whose id is watched already changes nothing; one whose account is not in
+    /// the settings is kept, and not asked.
+    Watched(Watched),
+    /// A watch ends without an outcome.
+    Unwatched(TaskId),
+    /// A poll was answered.
+    Answered(Answer),
+    /// A poll brought no readable answer.
+    Failed {
+        /// The poll.
+        poll: PollId,
+        /// What follows.
+        fault: Fault,
+    },
+    /// A poll was not sent, because the account's rate was used up by another process.
+    Denied {
+        /// The poll.
+        poll: PollId,
+        /// For how long there is no room.
+        wait: Duration,
+    },
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Record what became of a task. It is not asked about again.
+    Settle {
+        /// The task.
+        id: TaskId,
+        /// How many answers there were about it.
+        polls: u32,
+        /// What became of it.
+        settlement: Settlement,
+    },
+    /// Tell the user what is wrong with an account, or that it is over.
+    Tell {
+        /// The account.
+        account: AccountName,
+        /// What is, or was, wrong.
+        trouble: Trouble,
+        /// Whether it is over.
+        over: bool,
+    },
+    /// Keep this of an account for the next run.
+    Remember {
+        /// The account.
+        account: AccountName,
+        /// What to remember.
+        memory: Memory,
+    },
+    /// Ask about these ids. It ends with [`Input::Answered`], [`Input::Failed`] or
+    /// [`Input::Denied`], however long that takes.
+    Poll {
+        /// The poll.
+        poll: PollId,
+        /// Whom to ask.
+        account: AccountName,
+        /// About what.
+        ids: Vec<TaskId>,
+        /// The rates that it must fit into.
+        rates: Rates,
+    },
+    /// Nothing is to be done before then, unless something happens.
+    Sleep {
+        /// The instant.
+        until: Instant,
+    },
+    /// Nothing is to be done until something happens.
+    Idle,
+}
+
+/// The schedule of all polls.
+#[derive(Debug)]
+pub struct Schedule {
+    accounts: Vec<Account>,
+    /// What of each account was last given out to be remembered.
+    remembered: Vec<Memory>,
+    shared: Shared,
+    last_poll: u64,
+}
+
+impl Schedule {
+    /// The first delay after an error; it doubles up to [`Self::LONGEST_BACKOFF`], with full jitter.
+    pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+    /// The longest delay after an error.
+    pub const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+
+    /// A schedule without accounts and watches.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the backoff is a constant. It is a [`PacingError`] all the same, so that
+    /// nothing here can panic.
+    pub fn new(parameters: Parameters) -> Result<Self, PacingError> {
+        Ok(Self {
+            accounts: Vec::new(),
+            remembered: Vec::new(),
+            shared: Shared {
+                roster: Roster::new(),
+                ready: VecDeque::new(),
+                random: fastrand::Rng::with_seed(parameters.seed),
+                pacing: parameters.pacing,
+                backoff: Pacing::new(Self::FIRST_BACKOFF, 2.0, Self::LONGEST_BACKOFF)?,
+                missing_after: parameters.missing_after,
+            },
+            last_poll: 0,
+        })
+    }
+
+    /// Takes in what happened at `now`, which must not be earlier than in any call before.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Configured {
+                account,
+                parameters,
+            } => {
+                let index = self.index(account);
+                self.accounts[index].configure(parameters);
+            }
+            Input::Recalled {
+                account,
+                memory,
+                sent,
+            } => {
+                let index = self.index(account);
+                self.accounts[index].recall(memory, &sent);
+                self.remembered[index] = memory;
+            }
+            Input::Watched(watched) => self.watch(watched, now),
+            Input::Unwatched(id) => self.unwatch(&id, now),
+            Input::Answered(answer) => {
+                if let Some(account) = self.asked(answer.poll) {
+                    self.accounts[account].answered(answer, now, &mut self.shared);
+                }
+            }
+            Input::Failed { poll, fault } => {
+                if let Some(account) = self.asked(poll) {
+                    self.accounts[account].failed(poll, fault, now, &mut self.shared);
+                }
+            }
+            Input::Denied { poll, wait } => {
+                if let Some(account) = self.asked(poll) {
+                    self.accounts[account].denied(poll, wait, now, &mut self.shared);
+                }
+            }
+        }
+    }
+
+    /// What to do next. To be called again once that is done, until it is [`Step::Sleep`] or
+    /// [`Step::Idle`].
+    #[must_use]
+    pub fn next_step(&mut self, now: Instant) -> Step {
+        for account in &mut self.accounts {
+            if account.tell_at().is_some_and(|at| at <= now) {
+                account.tell_unavailable(&mut self.shared);
+            }
+        }
+        if let Some(step) = self.shared.ready.pop_front() {
+            return step;
+        }
+        for (account, remembered) in self.accounts.iter().zip(&mut self.remembered) {
+            if account.memory != *remembered {
+                *remembered = account.memory;
+                return Step::Remember {
+                    account: account.name.clone(),
+                    memory: account.memory,
+                };
+            }
+        }
+        let mut wake: Option<Instant> = None;
+        for account in &mut self.accounts {
+            let at = account.poll_at(now);
+            if at.is_some_and(|at| at <= now) {
+                self.last_poll += 1;
+                let poll = PollId(self.last_poll);
+                return Step::Poll {
+                    poll,
+                    account: account.name.clone(),
+                    rates: account.rates(),
+                    ids: account.compose(poll, now, &mut self.shared),
+                };
+            }
+            for at in at.into_iter().chain(account.tell_at()) {
+                wake = Some(wake.map_or(at, |wake| wake.min(at)));
+            }
+        }
+        wake.map_or(Step::Idle, |until| Step::Sleep { until })
+    }
+
+    /// How many watches there are.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.shared.roster.len()
+    }
+
+    /// How many of them belong to accounts that can be asked: neither refused, nor away for so long
+    /// that the user was told, nor missing from the settings.
+    #[must_use]
+    pub fn askable(&self) -> usize {
+        let askable = self.accounts.iter().filter(|a| a.can_be_asked());
+        askable.map(Account::watches).sum()
+    }
+
+    /// How many answers there were about a task, while it is watched.
+    #[must_use]
+    pub fn polls(&self, id: &TaskId) -> Option<u32> {
+        let key = self.shared.roster.find(id)?;
+        self.shared.roster.get(key).map(|entry| entry.polls)
+    }
+
+    fn watch(&mut self, watched: Watched, now: Instant) {
+        let Watched {
+            id,
+            account,
+            deadline,
+            polled,
+        } = watched;
+        let (polls, asked) = polled.unwrap_or((0, now));
+        let due = match polls.checked_sub(1) {
+            None => now,
+            Some(step) => {
+                let next = asked.after(self.shared.pacing.delay(step));
+                next.min(deadline.max(asked))
+            }
+        };
+        let index = self.index(account);
+        let entry = Entry {
+            id,
+            account: u32::try_from(index).unwrap_or(u32::MAX),
+            polls,
+            due,
+            asked,
+            deadline,
+            absences: 0,
+            absent_since: Instant::ZERO,
+            refused_before: false,
+            counts: Counts::default(),
+            place: Place::Waiting,
+        };
+        if let Some(key) = self.shared.roster.insert(entry) {
+            self.accounts[index].take_in(key, due);
+        }
+    }
+
+    fn unwatch(&mut self, id: &TaskId, now: Instant) {
+        let Some(key) = self.shared.roster.find(id) else {
+            return;
+        };
+        let Some(entry) = self.shared.roster.remove(key) else {
+            return;
+        };
+        if let Some(account) = self.accounts.get_mut(entry.account as usize) {
+            account.forget(key, &entry, now, &mut self.shared);
+        }
+    }
+
+    /// The number of the account that a poll is under way to; none for a poll that has ended.
+    fn asked(&self, poll: PollId) -> Option<usize> {
+        self.accounts.iter().position(|a| a.is_asked(poll))
+    }
+
+    /// The number of an account, which is made where it is new. Accounts are few.
+    fn index(&mut self, name: AccountName) -> usize {
+        let found = self.accounts.iter().position(|a| a.name == name);
+        found.unwrap_or_else(|| {
+            let index = self.accounts.len();
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            self.accounts.push(Account::new(name, number));
+            self.remembered.push(Memory::default());
+            index
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Finds out why a batch was refused: too many ids, one that cannot be, or nothing to do with ids.
+//!
+//! The batch is asked again in halves. If the parts are answered, it was too long. If one id is
+//! refused alone, another of the account is answered, and the one is refused alone again, it is that
+//! id. If ids are refused one by one and none is answered, it is the account. Which part comes next
+//! is decided here; that it may be asked now is not.
+
+use super::roster::Key;
+
+/// An inquiry under way.
+#[derive(Debug, Default)]
+pub(super) struct Inquiry {
+    /// Parts still to be asked; the last comes first.
+    parts: Vec<Vec<Key>>,
+    /// The most ids that were answered in one part.
+    answered: usize,
+    /// Whether any id was known to be answerable when the inquiry began.
+    trusted: bool,
+    /// Ids refused alone.
+    refused: u32,
+}
+
+/// What an inquiry has found so far.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// There are parts to be asked yet.
+    Open,
+    /// Every part was answered: the batch was too long. The size of the largest part.
+    TooLong(usize),
+    /// Ids were refused alone; nothing else is left to ask.
+    BadIds,
+    /// Several ids were refused alone, and none was answered: it is the account.
+    Account,
+}
+
+impl Inquiry {
+    /// Ids refused alone, with none answered, after which it is the account.
+    const ENOUGH: u32 = 3;
+
+    /// An inquiry with nothing to ask yet.
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// An inquiry into an account of which an id was answered alone just now: it does answer.
+    pub(super) fn trusting() -> Self {
+        Self {
+            trusted: true,
+            ..Self::default()
+        }
+    }
+
+    /// An inquiry into an account that refused ids one by one the last time: one more is enough.
+    pub(super) fn doubting() -> Self {
+        Self {
+            refused: Self::ENOUGH - 1,
+            ..Self::default()
+        }
+    }
+
+    /// The ids to ask next. `pick` chooses among so many: after a refusal with no answer yet, another
+    /// id is taken from anywhere, since neighbours are likely to be bad together.
+    pub(super) fn next_part(
+        &mut self,
+        most: usize,
+        pick: impl FnOnce(usize) -> usize,
+    ) -> Option<Vec<Key>> {
+        let mut part = if self.refused > 0 && self.answered == 0 && !self.trusted {
+            let chosen = pick(self.parts.len()).min(self.parts.len().checked_sub(1)?);
+            let mut part = self.parts.remove(chosen);
+            let rest = part.split_off(1.min(part.len()));
+            self.put_back(rest);
+            part
+        } else {
+            self.parts.pop()?
+        };
+        let rest = part.split_off(most.max(1).min(part.len()));
+        self.put_back(rest);
+        Some(part)
+    }
+
+    /// A part that is to be asked later after all.
+    pub(super) fn put_back(&mut self, part: Vec<Key>) {
+        if !part.is_empty() {
+            self.parts.push(part);
+        }
+    }
+
+    /// The batch, or a part of several ids, was refused.
+    pub(super) fn split(&mut self, mut part: Vec<Key>) {
+        let half = part.split_off(part.len().div_ceil(2));
+        self.put_back(half);
+        self.put_back(part);
+    }
+
+    /// An id was refused alone.
+    pub(super) fn refused_alone(&mut self) {
+        self.refused += 1;
+    }
+
+    /// A part of so many ids was answered.
+    pub(super) fn answered(&mut self, ids: usize) {
+        self.answered = self.answered.max(ids);
+    }
+
+    /// Forgets an id.
+    pub(super) fn forget(&mut self, key: Key) {
+        for part in &mut self.parts {
+            part.retain(|&other| other != key);
+        }
+        self.parts.retain(|part| !part.is_empty());
+    }
+
+    /// Whether an id outside the batch is needed to tell a bad id from an account that refuses all.
+    pub(super) fn wants_another(&self) -> bool {
+        self.parts.is_empty() && self.unanswered() && (1..Self::ENOUGH).contains(&self.refused)
+    }
+
+    fn unanswered(&self) -> bool {
+        self.answered == 0 && !self.trusted
+    }
+
+    /// What it has found.
+    pub(super) fn finding(&self) -> Finding {
+        let all_asked = self.parts.is_empty();
+        if self.unanswered() && (self.refused >= Self::ENOUGH || (self.refused > 0 && all_asked)) {
+            Finding::Account
+        } else if !all_asked {
+            Finding::Open
+        } else if self.refused > 0 {
+            Finding::BadIds
+        } else {
+            Finding::TooLong(self.answered)
+        }
+    }
+
+    /// Ends it: the ids that were not asked.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = Key> {
+        self.parts.into_iter().flatten()
+    }
+}

@@ -1,0 +1,114 @@
+//! All watches of the schedule, kept compactly: there may be a million.
+//!
+//! It finds a watch by its task's id or by its key, and decides nothing.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::clock::Instant;
+use crate::task::{Counts, TaskId};
+
+/// The number of a watch in the roster; reused once the watch is gone.
+pub(super) type Key = u32;
+
+/// What the schedule knows of a watch.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: TaskId,
+    /// The index of its account.
+    pub(super) account: u32,
+    /// Answers about it.
+    pub(super) polls: u32,
+    /// When it is to be asked next.
+    pub(super) due: Instant,
+    /// When the last answer about it came; without meaning while `polls` is 0.
+    pub(super) asked: Instant,
+    pub(super) deadline: Instant,
+    /// Readable answers in a row in which it was absent.
+    pub(super) absences: u32,
+    /// The account's answering time at the first of them.
+    pub(super) absent_since: Instant,
+    /// Whether it was refused alone, and another id of the account answered since.
+    pub(super) refused_before: bool,
+    pub(super) counts: Counts,
+    pub(super) place: Place,
+}
+
+/// Where a watch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Among those waiting to be asked.
+    Waiting,
+    /// In the poll under way.
+    Asked,
+    /// In a part of a refused batch that is still to be asked.
+    Parted,
+    /// Refused alone; it is asked again once another id of the account has been answered.
+    Suspect,
+}
+
+/// The watches, by key and by id.
+#[derive(Debug)]
+pub(super) struct Roster {
+    entries: Slab<Entry>,
+    by_id: HashTable<Key>,
+    hasher: RandomState,
+}
+
+impl Roster {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: Slab::new(),
+            by_id: HashTable::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn find(&self, id: &TaskId) -> Option<Key> {
+        let hash = self.hasher.hash_one(id);
+        let same = |key: &Key| self.get(*key).is_some_and(|entry| entry.id == *id);
+        self.by_id.find(hash, same).copied()
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Entry> {
+        self.entries.get(key as usize)
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        self.entries.get_mut(key as usize)
+    }
+
+    /// Takes in a watch whose id is not there yet; `None` where it is, or where the roster is full
+    /// (four thousand million watches).
+    pub(super) fn insert(&mut self, entry: Entry) -> Option<Key> {
+        if self.find(&entry.id).is_some() {
+            return None;
+        }
+        let key = Key::try_from(self.entries.vacant_key()).ok()?;
+        let hash = self.hasher.hash_one(&entry.id);
+        self.entries.insert(entry);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.by_id.insert_unique(hash, key, |&key| {
+            entries
+                .get(key as usize)
+                .map_or(0, |entry| hasher.hash_one(&entry.id))
+        });
+        Some(key)
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
+        let entry = self.entries.try_remove(key as usize)?;
+        let hash = self.hasher.hash_one(&entry.id);
+        if let Ok(found) = self.by_id.find_entry(hash, |&other| other == key) {
+            found.remove();
+        }
+        Some(entry)
+    }
+}

@@ -1,0 +1,9 @@
+//! The tests that need Rust alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on is a failed test"
+)]
+
+mod schedule;
+mod world;
