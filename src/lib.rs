@@ -1,5 +1,28 @@
 //! The library behind the program `importwatch`: it watches bulk imports into tables of GPTBots
 //! agents until the server has parsed them, and tells what became of each.
+//!
+//! # The map
+//!
+//! A module imports only from smaller numbers, or from inside itself; the test `house` holds this
+//! table and fails on any other import.
+//!
+//! ```text
+//! 0  clock       the one place that reads time
+//!    task        the server's words: TaskId, Status, Snapshot
+//!    account     AccountName, ApiKey
+//! 1  failure     what a refused row means: the vendor's rules, as a type
+//! 2  outcome     Outcome, Verdict, judge
+//! 3  watch       Watch, Import
+//! 4  schedule    whom to ask, and when; no I/O
+//! 9  main        arguments to command to exit code
+//! ```
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! settings -> store (watch list) -> schedule -> api -> judge -> schedule
+//!     -> store (outcome and outbox, one commit) -> relay -> notifier
+//! ```
 
 pub mod account;
 pub mod clock;

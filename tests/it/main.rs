@@ -5,5 +5,6 @@
     reason = "a test that cannot go on is a failed test"
 )]
 
+mod house;
 mod schedule;
 mod world;

@@ -5,7 +5,7 @@ use importwatch::outcome::Outcome::{Available, Expired, Failed, Missing, Partial
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::Fault;
 use importwatch::schedule::memory::{Memory, Trouble};
-use importwatch::schedule::{Input, Step, Watched};
+use importwatch::schedule::step::{Input, Step, Watched};
 use proptest::prelude::*;
 
 use crate::world::{LIMITED, Mood, Plan, UNAVAILABLE, World, id, name, secs};
@@ -643,7 +643,7 @@ fn play(story: &Story) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The world itself asserts the rest: see there.
     #[test]

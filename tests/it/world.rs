@@ -10,12 +10,13 @@ use std::time::Duration;
 use importwatch::account::AccountName;
 use importwatch::clock::Instant;
 use importwatch::outcome::{Outcome, Pending, Settlement, Verdict};
+use importwatch::schedule::Schedule;
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::{Allowance, Fault};
 use importwatch::schedule::memory::{Memory, Trouble};
 use importwatch::schedule::pacing::Pacing;
-use importwatch::schedule::{
-    AccountParameters, Answer, Input, Parameters, PollId, Schedule, Step, Watched,
+use importwatch::schedule::step::{
+    AccountParameters, Answer, Input, Parameters, PollId, Step, Watched,
 };
 use importwatch::task::{Counts, TaskId};
 

@@ -5,7 +5,7 @@
 //! id. If ids are refused one by one and none is answered, it is the account. Which part comes next
 //! is decided here; that it may be asked now is not.
 
-use super::roster::Key;
+use crate::schedule::roster::Key;
 
 /// An inquiry under way.
 #[derive(Debug, Default)]

@@ -1,0 +1,105 @@
+//! Whom to ask next: what is due, filled up with what is coming, within the batch limit.
+
+use crate::clock::Instant;
+use crate::schedule::account::{Account, Health, InFlight, Shared};
+use crate::schedule::roster::{Key, Place};
+use crate::schedule::step::PollId;
+use crate::task::TaskId;
+
+/// One watch is picked from so many in front, where any will do.
+const CANDIDATES: usize = 100;
+/// Watches looked at beyond the due ones, as a multiple of the batch, to fill a poll up.
+const FILL_REACH: usize = 4;
+
+impl Account {
+    /// Chooses whom to ask, and takes them as asked.
+    pub(in crate::schedule) fn compose(
+        &mut self,
+        poll: PollId,
+        now: Instant,
+        shared: &mut Shared,
+    ) -> Vec<TaskId> {
+        let keys = self.choose(now, shared);
+        let mut ids = Vec::with_capacity(keys.len());
+        for &key in &keys {
+            if let Some(entry) = shared.roster.get_mut(key) {
+                if entry.place == Place::Waiting {
+                    self.waiting.remove(&(entry.due, key));
+                }
+                entry.place = Place::Asked;
+                ids.push(entry.id.clone());
+            }
+        }
+        self.budget.record(now);
+        self.in_flight = Some(InFlight {
+            poll,
+            size: keys.len(),
+            keys,
+            sent_at: now,
+        });
+        ids
+    }
+
+    fn choose(&mut self, now: Instant, shared: &mut Shared) -> Vec<Key> {
+        let limit = self.batch_limit();
+        let random = &mut shared.random;
+        if let Some(inquiry) = &mut self.inquiry {
+            return inquiry
+                .next_part(limit, |parts| random.usize(..parts.max(1)))
+                .unwrap_or_default();
+        }
+        if matches!(
+            self.health,
+            Health::Failing {
+                rejecting: true,
+                ..
+            }
+        ) {
+            return self.anyone(random).into_iter().collect();
+        }
+        let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);
+        let mut keys: Vec<Key> = due.take(limit).map(|&(_, key)| key).collect();
+        // A fuller request costs nothing more. Whoever is half way to being asked is taken along;
+        // an answer about one asked a moment ago is worth nothing, and would only part those that
+        // were asked together.
+        let mut coming = self
+            .waiting
+            .iter()
+            .skip(keys.len())
+            .take(FILL_REACH * limit);
+        while keys.len() < limit
+            && let Some(&(due, key)) = coming.next()
+        {
+            let half_way = shared
+                .roster
+                .get(key)
+                .is_some_and(|entry| now.since(entry.asked) >= due.since(entry.asked) / 2);
+            if half_way {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
+    /// Any of those that wait in front.
+    pub(super) fn anyone(&self, random: &mut fastrand::Rng) -> Option<Key> {
+        let candidates = self.waiting.iter().take(CANDIDATES);
+        random.choice(candidates).map(|&(_, key)| key)
+    }
+
+    pub(super) fn batch_limit(&self) -> usize {
+        let set = self.parameters.as_ref().map_or(1, |p| p.batch_size.max(1));
+        let limit = self
+            .memory
+            .batch_limit
+            .map_or(set, |limit| limit.clamp(1, set));
+        usize::try_from(limit).unwrap_or(1)
+    }
+
+    pub(super) fn set_batch_limit(&mut self, limit: usize) {
+        let set = self.parameters.as_ref().map_or(1, |p| p.batch_size);
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
+        self.memory.batch_limit = Some(limit).filter(|&limit| limit < set);
+        self.good_answers = 0;
+    }
+}
