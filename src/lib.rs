@@ -5,6 +5,7 @@ pub mod account;
 pub mod clock;
 pub mod failure;
 pub mod notice;
+pub mod notifier;
 pub mod outcome;
 pub mod schedule;
 pub mod task;
