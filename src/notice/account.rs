@@ -27,7 +27,7 @@ pub fn wording(news: &AccountNews) -> Wording {
     let advice = advice.map(str::to_owned);
     Wording {
         summary: format!("account {}: {says}", news.account),
-        body: body(comfort, advice.into_iter().chain(cause), ""),
+        body: body(Some(comfort), advice.into_iter().chain(cause), ""),
         urgency,
         tone,
     }

@@ -29,16 +29,13 @@ struct Cause<'a> {
 }
 
 /// One line for each cause, the most frequent first, at most `most`; a last one says how many causes
-/// were left out. What the server said is made safe and cut.
-pub(super) fn lines(tasks: &[TaskNews], most: usize) -> Vec<String> {
+/// were left out. Rows are named by their numbers if `name_rows`, else counted. What the server said
+/// is made safe and cut.
+pub(super) fn lines(tasks: &[TaskNews], most: usize, name_rows: bool) -> Vec<String> {
     let mut causes = group(tasks);
     // The sort is stable, so that equally frequent causes stay in the server's order.
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.entries));
-    // The server counts rows from the start of each task, so a number alone names a row only where
-    // all failures are of one task.
-    let failing = |task: &&TaskNews| !task.settlement.failures.is_empty();
-    let one_task = tasks.iter().filter(failing).count() == 1;
-    let mut lines: Vec<String> = causes.iter().map(|cause| cause.line(one_task)).collect();
+    let mut lines: Vec<String> = causes.iter().map(|cause| cause.line(name_rows)).collect();
     if lines.len() > most {
         let left_out = (lines.len() - most) as u64;
         lines.truncate(most);
@@ -89,7 +86,7 @@ impl<'a> Cause<'a> {
         }
     }
 
-    fn line(&self, one_task: bool) -> String {
+    fn line(&self, name_rows: bool) -> String {
         let reason = safe::start(&self.first.reason, REASON_MAX);
         let column = self.first.column.as_deref();
         let column = column.map(|column| safe::ends(column, VALUE_MAX));
@@ -110,8 +107,8 @@ impl<'a> Cause<'a> {
                 format!("Twice in the import, the first kept: {column} {values}")
             }
             (FailureKind::DuplicateInImport, _) => said("Twice in the import, the first kept"),
-            (FailureKind::InvalidRow, _) => said(&self.rows(one_task)),
-            (FailureKind::Block, _) => said(&self.block(one_task)),
+            (FailureKind::InvalidRow, _) => said(&self.rows(name_rows)),
+            (FailureKind::Block, _) => said(&self.block(name_rows)),
             (FailureKind::Unknown, _) if reason.is_empty() => {
                 "The server gave no reason.".to_owned()
             }
@@ -132,11 +129,11 @@ impl<'a> Cause<'a> {
         text
     }
 
-    fn rows(&self, one_task: bool) -> String {
+    fn rows(&self, name_rows: bool) -> String {
         match (self.rows.as_slice(), self.with_row) {
             (_, with_row) if with_row < self.entries => "Some rows".to_owned(),
-            ([row], 1) if one_task => format!("Row {row}"),
-            (rows, _) if one_task => {
+            ([row], 1) if name_rows => format!("Row {row}"),
+            (rows, _) if name_rows => {
                 let shown: Vec<String> = rows.iter().map(ToString::to_string).collect();
                 let left_out = self.with_row - rows.len() as u64;
                 let more = match left_out {
@@ -149,9 +146,9 @@ impl<'a> Cause<'a> {
         }
     }
 
-    fn block(&self, one_task: bool) -> String {
+    fn block(&self, name_rows: bool) -> String {
         match (self.first.first_row, self.first.last_row) {
-            (Some(first), Some(last)) if one_task && self.entries == 1 => {
+            (Some(first), Some(last)) if name_rows && self.entries == 1 => {
                 format!("Some of rows {first} to {last}")
             }
             _ => "Some rows".to_owned(),

@@ -40,10 +40,10 @@ pub fn wording(news: &ImportNews) -> Wording {
         Worst::Nothing => went_in(whole),
     };
     let body = match (worst, done) {
-        (Worst::Nothing, true) => body(&all_in(whole, &news.tasks), [], ""),
+        (Worst::Nothing, true) => body(Some(&all_in(whole, &news.tasks)), [], ""),
         _ => body(
-            &standing(whole),
-            details(news, told),
+            standing(whole).as_deref(),
+            details(news, whole, told),
             &format!("Details: {}", list_command(&news.import)),
         ),
     };
@@ -147,9 +147,9 @@ fn no_result(whole: Standing, told: &[TaskNews]) -> String {
     } = whole.settled;
     let tasks = whole.tasks();
     match (expired, missing) {
-        (_, 0) if tasks == 1 => format!("not finished {}", patience(told)),
+        (_, 0) if tasks == 1 => format!("the server still had not finished {}", patience(told)),
         (_, 0) => format!(
-            "{} not finished {}",
+            "{} still not finished {}",
             of_tasks(expired, tasks),
             patience(told)
         ),
@@ -177,8 +177,7 @@ fn went_in(whole: Standing) -> String {
 fn so_far(whole: Standing) -> String {
     match whole.pending {
         0 => String::new(),
-        1 => ", 1 task is pending".to_owned(),
-        pending => format!(", {} tasks are pending", number(pending)),
+        pending => format!(", {} pending", counted(pending, "task")),
     }
 }
 
@@ -214,8 +213,8 @@ fn all_in(whole: Standing, told: &[TaskNews]) -> String {
     text
 }
 
-/// Rows and tasks of the whole import, as one line.
-fn standing(whole: Standing) -> String {
+/// Rows and tasks of the whole import, as one line; none where the summary says it all.
+fn standing(whole: Standing) -> Option<String> {
     let Tally {
         available,
         partial,
@@ -225,10 +224,13 @@ fn standing(whole: Standing) -> String {
     let rows = whole
         .rows_in
         .filter(|_| available.max(partial).max(failed) > 0);
-    let rows = rows.map_or_else(String::new, |rows| match rows {
-        0 => "No rows went in. ".to_owned(),
-        rows => format!("{} went in. ", counted(rows, "row")),
+    let rows = rows.map(|rows| match rows {
+        0 => "No rows went in.".to_owned(),
+        rows => format!("{} went in.", counted(rows, "row")),
     });
+    if whole.tasks() == 1 {
+        return rows.filter(|_| partial > 0);
+    }
     let parts = [
         (whole.settled.available, "in full"),
         (whole.settled.partial, "in part"),
@@ -242,16 +244,16 @@ fn standing(whole: Standing) -> String {
     let some: Vec<String> = some
         .map(|(count, what)| format!("{} {what}", number(*count)))
         .collect();
-    format!(
-        "{rows}{}: {}.",
-        counted(whole.tasks(), "task"),
-        some.join(", ")
-    )
+    let tasks = format!("{}: {}.", counted(whole.tasks(), "task"), some.join(", "));
+    Some(match rows {
+        Some(rows) => format!("{rows} {tasks}"),
+        None => tasks,
+    })
 }
 
 /// What is told now, the most important first: why rows failed, then which tasks have no rows to
 /// speak of, and what to do about them.
-fn details(news: &ImportNews, told: Standing) -> Vec<String> {
+fn details(news: &ImportNews, whole: Standing, told: Standing) -> Vec<String> {
     let Tally {
         partial,
         failed,
@@ -261,7 +263,10 @@ fn details(news: &ImportNews, told: Standing) -> Vec<String> {
         ..
     } = told.settled;
     let without_rows = refused + missing + expired > 0;
-    let mut details = cause::lines(&news.tasks, if without_rows { 2 } else { 3 });
+    let most = if without_rows { 2 } else { 3 };
+    // The server counts rows from the start of each task, so a number alone names a row only where
+    // there is one task.
+    let mut details = cause::lines(&news.tasks, most, whole.tasks() == 1);
     if details.is_empty() && partial + failed > 0 {
         details.push("The server gave no reason.".to_owned());
     }
@@ -272,14 +277,12 @@ fn details(news: &ImportNews, told: Standing) -> Vec<String> {
     }
     if missing > 0 {
         let which = which(Outcome::Missing);
-        details.push(format!(
-            "Unknown to the server: {which}. Check the id and the key."
-        ));
+        details.push(format!("Unknown to the server: {which}. Check id and key."));
     }
     if expired > 0 {
         let (which, patience) = (which(Outcome::Expired), patience(&news.tasks));
         details.push(format!(
-            "The server had not finished {patience}: {which}. Add it again to watch on."
+            "Not finished {patience}: {which}. Add it again to watch on."
         ));
     }
     details

@@ -250,17 +250,19 @@ pub fn wording(notice: &Notice) -> Wording {
     }
 }
 
-/// Joins the parts of a body: `first`, then as much of `details`, the most important first, as the
+/// Joins the parts of a body: `first` where there is one, then as much of `details`, the most important first, as the
 /// limits leave room for, and `last` where it is not empty. Each is one line.
-fn body(first: &str, details: impl IntoIterator<Item = String>, last: &str) -> String {
+fn body(first: Option<&str>, details: impl IntoIterator<Item = String>, last: &str) -> String {
     // Only absurd numbers make the first line this long.
     const FIRST_MAX: usize = 180;
     const DETAIL_MAX: usize = 120;
     // Less than this of a line says nothing.
     const DETAIL_MIN: usize = 30;
-    let mut lines = vec![safe::start(first, FIRST_MAX)];
+    let first = first.map(|first| safe::start(first, FIRST_MAX));
+    let mut lines: Vec<String> = first.into_iter().collect();
     let ending = usize::from(!last.is_empty());
-    let taken = lines[0].chars().count() + last.chars().count() + ending;
+    let first = lines.iter().map(|line| line.chars().count() + 1);
+    let taken = first.sum::<usize>() + last.chars().count();
     let mut left = BODY_MAX.saturating_sub(taken);
     for detail in details {
         if lines.len() + ending >= BODY_LINES_MAX || left <= DETAIL_MIN {

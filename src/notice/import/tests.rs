@@ -6,7 +6,7 @@ use crate::notice::{BODY_LINES_MAX, BODY_MAX};
 use crate::outcome::Settlement;
 use crate::task::Counts;
 
-const TWO_HOURS: Duration = Duration::from_secs(7_380);
+const TWO_HOURS: Duration = Duration::from_mins(123);
 
 pub(super) fn settlement(
     outcome: Outcome,
@@ -39,7 +39,7 @@ fn all_in_full(tasks: u32) -> Vec<TaskNews> {
 
 pub(super) fn ours(number: u32, outcome: Outcome) -> TaskNews {
     let mut task = task(number, Settlement::ours(outcome, Counts::default()));
-    task.elapsed = Duration::from_secs(24 * 3_600);
+    task.elapsed = Duration::from_hours(24);
     task
 }
 
@@ -169,7 +169,7 @@ fn some_tasks_went_in_and_others_are_pending() {
         Urgency::Low,
         Tone::Good,
         &[
-            "products: 3 of 12 tasks went in, 9 tasks are pending",
+            "products: 3 of 12 tasks went in, 9 tasks pending",
             "3,000 rows went in. 12 tasks: 3 in full, 9 still pending.",
             "Details: importwatch list --import=products",
         ],
@@ -186,7 +186,7 @@ fn one_task_in_part() {
         Tone::Bad,
         &[
             "products: 4 of 1,000 rows did not go in",
-            "996 rows went in. 1 task: 1 in part.",
+            "996 rows went in.",
             "Rows 4, 9, 12 and 1 more: `no` is required and must have a value; the current value is invalid or the property is…",
             "Details: importwatch list --import=products",
         ],
@@ -198,7 +198,6 @@ fn one_task_in_part() {
         Tone::Bad,
         &[
             "products: went in only in part",
-            "1 task: 1 in part.",
             "The server gave no reason.",
             "Details: importwatch list --import=products",
         ],
@@ -215,7 +214,6 @@ fn a_conflict_with_the_table_fails_a_task() {
         Tone::Bad,
         &[
             "products: none of 1,000 rows went in",
-            "No rows went in. 1 task: 1 failed.",
             "Already in the table: id “14”, “15”, “16”, …",
             "Details: importwatch list --import=products",
         ],
@@ -227,7 +225,6 @@ fn a_conflict_with_the_table_fails_a_task() {
         Tone::Bad,
         &[
             "products: failed, nothing went in",
-            "No rows went in. 1 task: 1 failed.",
             "Already in the table: id “14”",
             "Details: importwatch list --import=products",
         ],
@@ -253,7 +250,7 @@ fn causes_are_grouped_and_the_most_frequent_comes_first() {
         Tone::Bad,
         &[
             "products: 40 of 1,000 rows did not go in",
-            "960 rows went in. 1 task: 1 in part.",
+            "960 rows went in.",
             "Rows 7, 8: `no` is required and must have a value; the current value is invalid or the property is…",
             "The server gave no reason.",
             "Twice in the import, the first kept: id “14”",
@@ -289,7 +286,7 @@ fn failures_while_tasks_are_pending() {
         Urgency::Critical,
         Tone::Bad,
         &[
-            "products: 1,000 rows did not go in, 1 task is pending",
+            "products: 1,000 rows did not go in, 1 task pending",
             "No rows went in. 2 tasks: 1 failed, 1 still pending.",
             "Already in the table: id “14”",
             "Details: importwatch list --import=products",
@@ -318,7 +315,7 @@ fn the_last_notice_tells_of_what_failed_before() {
         Urgency::Low,
         Tone::Good,
         &[
-            "products: 1 of 5 tasks went in, 3 tasks are pending",
+            "products: 1 of 5 tasks went in, 3 tasks pending",
             "1,000 rows went in. 5 tasks: 1 in full, 1 failed, 3 still pending.",
             "Details: importwatch list --import=products",
         ],
@@ -342,9 +339,8 @@ fn an_expired_task_has_not_failed() {
         Urgency::Normal,
         Tone::Unsure,
         &[
-            "products: not finished after 24 h",
-            "1 task: 1 not finished.",
-            "The server had not finished after 24 h: 68ec7ad3e307920f00000001. Add it again to watch on.",
+            "products: the server still had not finished after 24 h",
+            "Not finished after 24 h: 68ec7ad3e307920f00000001. Add it again to watch on.",
             "Details: importwatch list --import=products",
         ],
     );
@@ -360,7 +356,7 @@ fn a_missing_task_is_not_known() {
         &[
             "products: the server does not know 2 of 2 tasks",
             "2 tasks: 2 unknown.",
-            "Unknown to the server: 68ec7ad3e307920f00000001 and 1 more. Check the id and the key.",
+            "Unknown to the server: 68ec7ad3e307920f00000001 and 1 more. Check id and key.",
             "Details: importwatch list --import=products",
         ],
     );
@@ -374,7 +370,6 @@ fn a_refused_id() {
         Tone::Bad,
         &[
             "products: the server will not take the task's id",
-            "1 task: 1 refused.",
             "Refused: 68ec7ad3e307920f00000001. Was it copied right?",
             "Details: importwatch list --import=products",
         ],
@@ -396,7 +391,7 @@ fn a_mix_tells_failures_first() {
             "8,000 rows went in. 12 tasks: 8 in full, 1 failed, 1 refused, 1 unknown, 1 not finished.",
             "Already in the table: id “14”",
             "Refused: 68ec7ad3e307920f00000009. Was it copied right?",
-            "Unknown to the server: 68ec7ad3e307920f00000009. Check the id and the key.",
+            "Unknown to the server: 68ec7ad3e307920f00000009. Check id and key.",
             "Details: importwatch list --import=products",
         ],
     );
