@@ -1,4 +1,4 @@
-//! Names an account and holds its key: the two things by which the program tells accounts apart.
+//! An account: its name, its key, and what can be wrong with it.
 //!
 //! It never shows a key: [`ApiKey`] has no `Display`, its `Debug` is a placeholder, and its memory is
 //! wiped when it is dropped.
@@ -117,6 +117,29 @@ impl Eq for ApiKey {}
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(hidden)")
+    }
+}
+
+/// What can be wrong with an account, so that the user is told: once, and once more when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trouble {
+    /// Its key, its plan, its Agent or its URL is refused.
+    Refused,
+    /// It could not be asked, or gave nothing readable, for five minutes.
+    Unavailable,
+    /// It answers, and knows none of the ids: probably the key of another Agent.
+    KnowsNone,
+}
+
+impl Trouble {
+    /// Its name in the store and in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::KnowsNone => "knows_none",
+        }
     }
 }
 

@@ -9,11 +9,13 @@
 //! ```text
 //! 0  clock       the one place that reads time
 //!    task        the server's words: TaskId, Status, Snapshot
-//!    account     AccountName, ApiKey
+//!    account     AccountName, ApiKey, Trouble
 //! 1  failure     what a refused row means: the vendor's rules, as a type
 //! 2  outcome     Outcome, Verdict, judge
 //! 3  watch       Watch, Import
 //! 4  schedule    whom to ask, and when; no I/O
+//!    notice      what to say: wording, urgency; pure
+//! 5  notifier    who says it: the desktop, the log
 //! 9  main        arguments to command to exit code
 //! ```
 //!
@@ -27,6 +29,8 @@
 pub mod account;
 pub mod clock;
 pub mod failure;
+pub mod notice;
+pub mod notifier;
 pub mod outcome;
 pub mod schedule;
 pub mod task;

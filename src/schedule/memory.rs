@@ -1,5 +1,7 @@
 //! What is remembered of an account from one run to the next, as the store keeps it.
 
+use crate::account::Trouble;
+
 /// What is remembered of an account. The default is that of one never asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -14,27 +16,4 @@ pub struct Memory {
     pub requests_per_minute: Option<u32>,
     /// What the user was told is wrong with it, and not yet told is over.
     pub told: Option<Trouble>,
-}
-
-/// What can be wrong with an account, so that the user is told: once, and once more when it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trouble {
-    /// Its key, its plan, its Agent or its URL is refused.
-    Refused,
-    /// It could not be asked, or gave nothing readable, for five minutes.
-    Unavailable,
-    /// It answers, and knows none of the ids: probably the key of another Agent.
-    KnowsNone,
-}
-
-impl Trouble {
-    /// Its name in the store and in the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Unavailable => "unavailable",
-            Self::KnowsNone => "knows_none",
-        }
-    }
 }

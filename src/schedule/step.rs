@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use crate::account::AccountName;
+use crate::account::{AccountName, Trouble};
 use crate::clock::Instant;
 use crate::outcome::{Settlement, Verdict};
 use crate::schedule::budget::Rates;
 use crate::schedule::fault::{Allowance, Fault};
-use crate::schedule::memory::{Memory, Trouble};
+use crate::schedule::memory::Memory;
 use crate::schedule::pacing::Pacing;
 use crate::task::TaskId;
 

@@ -6,5 +6,6 @@
 )]
 
 mod house;
+mod notifier;
 mod schedule;
 mod world;

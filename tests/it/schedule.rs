@@ -1,10 +1,11 @@
 //! The schedule in simulated worlds: whole timelines first, then properties over random worlds.
 
+use importwatch::account::Trouble;
 use importwatch::clock::Instant;
 use importwatch::outcome::Outcome::{Available, Expired, Failed, Missing, Partial, Refused};
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::Fault;
-use importwatch::schedule::memory::{Memory, Trouble};
+use importwatch::schedule::memory::Memory;
 use importwatch::schedule::step::{Input, Step, Watched};
 use proptest::prelude::*;
 

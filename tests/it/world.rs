@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use importwatch::account::AccountName;
+use importwatch::account::{AccountName, Trouble};
 use importwatch::clock::Instant;
 use importwatch::outcome::{Outcome, Pending, Settlement, Verdict};
 use importwatch::schedule::Schedule;
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::{Allowance, Fault};
-use importwatch::schedule::memory::{Memory, Trouble};
+use importwatch::schedule::memory::Memory;
 use importwatch::schedule::pacing::Pacing;
 use importwatch::schedule::step::{
     AccountParameters, Answer, Input, Parameters, PollId, Step, Watched,

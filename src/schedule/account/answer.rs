@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use crate::account::Trouble;
 use crate::clock::Instant;
 use crate::outcome::{Outcome, Settlement, Verdict};
 use crate::schedule::account::{Account, Health, InFlight, Shared};
 use crate::schedule::fault::Allowance;
-use crate::schedule::memory::Trouble;
 use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::Answer;
 use crate::task::TaskId;

@@ -12,13 +12,13 @@ mod refusal;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::account::AccountName;
+use crate::account::{AccountName, Trouble};
 use crate::clock::Instant;
 use crate::outcome::Settlement;
 use crate::schedule::account::inquiry::Inquiry;
 use crate::schedule::budget::{Budget, Rates};
 use crate::schedule::fault::Fault;
-use crate::schedule::memory::{Memory, Trouble};
+use crate::schedule::memory::Memory;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::roster::{Entry, Key, Place, Roster};
 use crate::schedule::step::{AccountParameters, PollId, Step};

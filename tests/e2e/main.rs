@@ -1,0 +1,12 @@
+//! Tests against the real thing: a bus, a desktop. A tool that is missing is a failure.
+//!
+//! On Debian: `apt-get install --no-install-recommends dbus dunst imagemagick xvfb fonts-dejavu-core`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the lints know tests by their attribute, and helpers of tests have none"
+)]
+
+mod desktop;
+mod notices;

@@ -1,0 +1,257 @@
+//! Notices on a real desktop: what is shown, and what happens when the desktop goes or freezes.
+
+use std::time::Duration;
+
+use importwatch::account::Trouble;
+use importwatch::failure::{Failure, FailureKind};
+use importwatch::notice::{AccountNews, ImportNews, Notice, Standing, Subject, TaskNews};
+use importwatch::notifier::desktop::DesktopNotifier;
+use importwatch::notifier::{Notifier, NotifierError};
+use importwatch::outcome::{Outcome, Settlement};
+use importwatch::task::Counts;
+
+use crate::desktop::{Desktop, Shown, on_a_private_bus};
+
+fn failure(kind: FailureKind, row: Option<u32>, named: (&str, &str), reason: &str) -> Failure {
+    Failure {
+        row,
+        first_row: None,
+        last_row: None,
+        kind,
+        column: Some(named.0.to_owned()),
+        value: Some(named.1.to_owned()).filter(|value| !value.is_empty()),
+        reason: reason.to_owned(),
+    }
+}
+
+fn task(number: u32, outcome: Outcome, rows: (u32, u32), failures: Vec<Failure>) -> TaskNews {
+    let by_server = outcome.is_by_server();
+    TaskNews {
+        id: format!("68ec7ad3e307920f{number:08x}").parse().unwrap(),
+        settlement: Settlement {
+            outcome,
+            counts: Counts {
+                total: by_server.then_some(rows.0 + rows.1),
+                succeeded: by_server.then_some(rows.0),
+                failed: by_server.then_some(rows.1),
+            },
+            failures,
+        },
+        elapsed: Duration::from_mins(123),
+    }
+}
+
+fn import(name: &str, tasks: Vec<TaskNews>, pending: u64) -> Notice {
+    Notice {
+        subject: Subject::Import(ImportNews {
+            import: name.to_owned(),
+            account: "default".parse().unwrap(),
+            standing: Standing {
+                pending,
+                ..Standing::of(&tasks)
+            },
+            tasks,
+        }),
+    }
+}
+
+fn all_in() -> Notice {
+    let full = |number| task(number, Outcome::Available, (1_000, 0), Vec::new());
+    import("products", (0..12).map(full).collect(), 0)
+}
+
+fn failed() -> Notice {
+    let required = "`no` is required and must have a value; the current value is invalid or the property is missing.";
+    let failures =
+        [4, 9, 12, 37].map(|row| failure(FailureKind::InvalidRow, Some(row), ("no", ""), required));
+    let conflicts = ["14", "15", "16", "17"]
+        .map(|id| failure(FailureKind::ConflictWithTable, None, ("id", id), ""));
+    let mut tasks: Vec<TaskNews> = (0..8)
+        .map(|number| task(number, Outcome::Available, (1_000, 0), Vec::new()))
+        .collect();
+    tasks.push(task(8, Outcome::Partial, (996, 4), failures.to_vec()));
+    tasks.push(task(9, Outcome::Failed, (0, 1_000), conflicts.to_vec()));
+    import("spring catalogue", tasks, 2)
+}
+
+fn hostile() -> Notice {
+    let reason =
+        "\0<b>bold</b> & \u{202e}reversed\u{202c} <img src=\"http://x/\"> &lt;\u{1b}[31m\nend";
+    let failures = vec![failure(FailureKind::InvalidRow, Some(1), ("c", ""), reason)];
+    let name = "<i>it</i>\0\u{202e}";
+    import(name, vec![task(1, Outcome::Failed, (0, 1), failures)], 0)
+}
+
+fn account(trouble: Trouble, over: bool, cause: &str) -> Notice {
+    Notice {
+        subject: Subject::Account(AccountNews {
+            account: "shop".parse().unwrap(),
+            trouble,
+            over,
+            cause: cause.to_owned(),
+        }),
+    }
+}
+
+fn desktop_notifier() -> Notifier {
+    Notifier::Desktop(DesktopNotifier::default())
+}
+
+#[track_caller]
+fn check(shown: &Shown, expected: (&str, &str, &str), text: &[&str]) {
+    let (urgency, icon, category) = expected;
+    let all = format!("{}\n{}", shown.summary, shown.body);
+    assert_eq!(all.lines().collect::<Vec<_>>(), text);
+    let signs = (
+        shown.urgency.as_str(),
+        shown.icon.as_str(),
+        shown.category.as_str(),
+    );
+    assert_eq!(signs, (urgency, icon, category));
+    assert_eq!(shown.app, "importwatch");
+}
+
+#[test]
+fn an_import_is_told_with_its_urgency() {
+    on_a_private_bus("notices::an_import_is_told_with_its_urgency", async {
+        let mut desktop = Desktop::start();
+        let mut notifier = desktop_notifier();
+        notifier.deliver(&all_in()).await.unwrap();
+        check(
+            &desktop.next_shown(),
+            ("NORMAL", "dialog-information", "transfer.complete"),
+            &[
+                "products: all 12,000 rows went in",
+                "12 tasks, the last finished after 2 h 3 min.",
+            ],
+        );
+        notifier.deliver(&failed()).await.unwrap();
+        check(
+            &desktop.next_shown(),
+            ("CRITICAL", "dialog-error", "transfer.error"),
+            &[
+                "spring catalogue: 1,004 rows did not go in, 2 tasks pending",
+                "8,996 rows went in. 12 tasks: 8 in full, 1 in part, 1 failed, 2 still pending.",
+                "4 rows: `no` is required and must have a value; the current value is invalid or the property is…",
+                "Already in the table: id “14”, “15”, “16”, …",
+                "Details: importwatch list --import='spring catalogue'",
+            ],
+        );
+    });
+}
+
+#[test]
+fn markup_and_control_characters_show_as_text() {
+    on_a_private_bus(
+        "notices::markup_and_control_characters_show_as_text",
+        async {
+            let mut desktop = Desktop::start();
+            desktop_notifier().deliver(&hostile()).await.unwrap();
+            // The server takes markup in bodies, so that what it got is escaped once.
+            check(
+                &desktop.next_shown(),
+                ("CRITICAL", "dialog-error", "transfer.error"),
+                &[
+                    "<i>it</i>: 1 row did not go in",
+                    "Row 1: &lt;b&gt;bold&lt;/b&gt; &amp; reversed &lt;img src=\"http://x/\"&gt; &amp;lt;[31m end",
+                    "Details: importwatch list --settled",
+                ],
+            );
+        },
+    );
+}
+
+#[test]
+fn every_kind_of_notice_is_on_the_screen() {
+    on_a_private_bus("notices::every_kind_of_notice_is_on_the_screen", async {
+        let mut desktop = Desktop::start();
+        let mut notifier = desktop_notifier();
+        let ours = vec![
+            task(1, Outcome::Expired, (0, 0), Vec::new()),
+            task(2, Outcome::Missing, (0, 0), Vec::new()),
+            task(3, Outcome::Refused, (0, 0), Vec::new()),
+        ];
+        let notices = [
+            all_in(),
+            failed(),
+            hostile(),
+            import("old feed", ours, 0),
+            account(
+                Trouble::Refused,
+                false,
+                "HTTP 401, code 40127: authentication failed",
+            ),
+            account(Trouble::Unavailable, false, "HTTP 502"),
+            account(Trouble::Unavailable, true, ""),
+        ];
+        for notice in &notices {
+            notifier.deliver(notice).await.unwrap();
+            desktop.next_shown();
+        }
+        // The last one alone has the frame of low urgency.
+        desktop.screenshot("notices.png", "#445566");
+    });
+}
+
+#[test]
+fn only_the_last_notices_keep_their_connections() {
+    on_a_private_bus(
+        "notices::only_the_last_notices_keep_their_connections",
+        async {
+            let _desktop = Desktop::start();
+            let mut notifier = desktop_notifier();
+            let mut held = Vec::new();
+            for _ in 0..20 {
+                notifier.deliver(&all_in()).await.unwrap();
+                // A connection that was closed goes when the runtime next turns to its task.
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                held.push(std::fs::read_dir("/proc/self/fd").unwrap().count());
+            }
+            assert_eq!(held[0] + 7, held[7], "{held:?}");
+            assert_eq!(held[8..], [held[7]; 12], "{held:?}");
+        },
+    );
+}
+
+#[test]
+fn a_desktop_that_goes_and_comes_back_is_told_then() {
+    on_a_private_bus(
+        "notices::a_desktop_that_goes_and_comes_back_is_told_then",
+        async {
+            let mut desktop = Desktop::start();
+            let mut notifier = desktop_notifier();
+            notifier.deliver(&all_in()).await.unwrap();
+            desktop.next_shown();
+            desktop.kill_server();
+            let error = notifier.deliver(&all_in()).await.unwrap_err();
+            assert!(matches!(error, NotifierError::NoServer(_)), "{error:?}");
+            assert!(error.is_passing());
+            desktop.start_server();
+            notifier.deliver(&all_in()).await.unwrap();
+            assert_eq!(
+                desktop.next_shown().summary,
+                "products: all 12,000 rows went in"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_frozen_desktop_meets_the_limit_and_is_told_when_it_thaws() {
+    let test = "notices::a_frozen_desktop_meets_the_limit_and_is_told_when_it_thaws";
+    on_a_private_bus(test, async {
+        let mut desktop = Desktop::start();
+        let mut notifier = desktop_notifier();
+        notifier.deliver(&all_in()).await.unwrap();
+        desktop.next_shown();
+        desktop.signal_server("STOP");
+        let error = notifier.deliver(&failed()).await.unwrap_err();
+        assert!(matches!(error, NotifierError::Silent { .. }), "{error:?}");
+        assert!(error.is_passing());
+        desktop.signal_server("CONT");
+        notifier.deliver(&failed()).await.unwrap();
+        assert_eq!(desktop.next_shown().urgency, "CRITICAL");
+    });
+}
