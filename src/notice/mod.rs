@@ -6,6 +6,7 @@
 pub mod account;
 pub mod amount;
 mod cause;
+pub mod channel;
 pub mod import;
 pub mod safe;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::account::{AccountName, Trouble};
 use crate::outcome::{Outcome, Settlement};
 use crate::task::TaskId;
+use crate::watch::ImportKey;
 
 /// The most characters a body has: a longer one covers the screen.
 pub const BODY_MAX: usize = 300;
@@ -43,6 +45,8 @@ pub enum Subject {
 /// Tasks of one import that have settled, and where the import stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportNews {
+    /// The import's number: news of one import replace each other on the screen.
+    pub key: ImportKey,
     /// The import's name, as the user gave it.
     pub import: String,
     /// Whose key asked about the tasks.

@@ -3,6 +3,8 @@
 //! It never escapes markup: whether a reader takes markup, only the notifier knows. It never judges
 //! what the text says.
 
+use std::error::Error;
+
 /// The sign that something was left out.
 const GAP: char = '…';
 
@@ -66,6 +68,23 @@ pub fn ends(text: &str, most: usize) -> String {
     let first = line.chars().take(kept - tail);
     let last = line.chars().skip(length - tail);
     first.chain([GAP]).chain(last).collect()
+}
+
+/// An error and what it came from, as one line: `read the answer: connection reset`.
+#[must_use]
+pub fn causes(error: &dyn Error) -> String {
+    let mut line = one_line(&error.to_string());
+    let mut next = error.source();
+    while let Some(error) = next {
+        let cause = one_line(&error.to_string());
+        // Some errors repeat in their own text what they came from.
+        if !line.ends_with(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+        next = error.source();
+    }
+    line
 }
 
 /// Whether `c` leaves nothing on the screen, or changes what is around it.

@@ -14,6 +14,7 @@ use notify_rust::{Hint, Notification, NotificationHandle, Timeout};
 
 use crate::notice::{Notice, Subject, Tone, Urgency, Wording, wording};
 use crate::notifier::NotifierError;
+use crate::watch::ImportKey;
 
 /// How long one delivery may take, from connecting to the server's answer. A server that is well
 /// answers within milliseconds.
@@ -30,7 +31,15 @@ const PATH: &str = "/org/freedesktop/Notifications";
 #[derive(Debug)]
 pub struct DesktopNotifier {
     limit: Duration,
-    shown: VecDeque<NotificationHandle>,
+    shown: VecDeque<Shown>,
+}
+
+/// A notice that was shown.
+#[derive(Debug)]
+struct Shown {
+    /// The import that it was about.
+    import: Option<ImportKey>,
+    handle: NotificationHandle,
 }
 
 impl Default for DesktopNotifier {
@@ -49,7 +58,7 @@ impl DesktopNotifier {
         }
     }
 
-    /// Shows `notice`.
+    /// Shows `notice`, in place of an earlier one about the same import.
     ///
     /// Dropping the future, as the limit does, closes its connection and leaves nothing behind; the
     /// notice may have been shown by then.
@@ -63,13 +72,24 @@ impl DesktopNotifier {
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn deliver(&mut self, notice: &Notice) -> Result<(), NotifierError> {
         let limit = self.limit;
-        let handle = tokio::time::timeout(limit, show(notice))
+        let import = match &notice.subject {
+            Subject::Import(news) => Some(news.key),
+            Subject::Account(_) => None,
+        };
+        let earlier = import.and_then(|_| self.shown.iter().position(|one| one.import == import));
+        let replaced = earlier
+            .and_then(|earlier| self.shown.get(earlier))
+            .map(|one| one.handle.id());
+        let handle = tokio::time::timeout(limit, show(notice, replaced))
             .await
             .map_err(|source| NotifierError::Silent { limit, source })??;
-        if self.shown.len() == KEPT {
+        // The earlier one goes after the new one is there: its connection may hold it on the screen.
+        if let Some(earlier) = earlier {
+            self.shown.remove(earlier);
+        } else if self.shown.len() == KEPT {
             self.shown.pop_front();
         }
-        self.shown.push_back(handle);
+        self.shown.push_back(Shown { import, handle });
         Ok(())
     }
 }
@@ -92,9 +112,14 @@ pub fn has_session_bus(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     socket.is_ok_and(|socket| socket.file_type().is_socket())
 }
 
-async fn show(notice: &Notice) -> Result<NotificationHandle, NotifierError> {
+/// Shows `notice`, in place of the one with the number `replaced` if that is still there.
+async fn show(notice: &Notice, replaced: Option<u32>) -> Result<NotificationHandle, NotifierError> {
     let takes_markup = takes_markup().await?;
-    notification(notice, takes_markup)
+    let mut notification = notification(notice, takes_markup);
+    if let Some(replaced) = replaced {
+        notification.id(replaced);
+    }
+    notification
         .show_async()
         .await
         .map_err(NotifierError::NotShown)

@@ -186,6 +186,7 @@ mod tests {
     fn notice(tasks: Vec<TaskNews>) -> Notice {
         Notice {
             subject: Subject::Import(ImportNews {
+                key: crate::watch::ImportKey(1),
                 import: "products\nof \"May\"".to_owned(),
                 account: "shop".parse().unwrap(),
                 standing: Standing::of(&tasks),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::notice::Notice;
+use crate::notice::channel::Channel;
 use crate::notifier::desktop::DesktopNotifier;
 
 /// A channel that delivers notices.
@@ -67,12 +68,12 @@ impl NotifierError {
 }
 
 impl Notifier {
-    /// The notifier's name, in the store and on screen.
+    /// The channel whose notices it delivers.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn channel(&self) -> Channel {
         match self {
-            Self::Log => "log",
-            Self::Desktop(_) => "desktop",
+            Self::Log => Channel::Log,
+            Self::Desktop(_) => Channel::Desktop,
         }
     }
 

@@ -111,6 +111,13 @@ impl Schedule {
             }
         }
         if let Some(step) = self.shared.ready.pop_front() {
+            if let Step::Tell {
+                account, memory, ..
+            } = &step
+            {
+                let index = self.index(account.clone());
+                self.remembered[index] = *memory;
+            }
             return step;
         }
         for (account, remembered) in self.accounts.iter().zip(&mut self.remembered) {

@@ -127,6 +127,8 @@ pub enum Step {
         trouble: Trouble,
         /// Whether it is over.
         over: bool,
+        /// What to remember of the account from now on, in the same commit.
+        memory: Memory,
     },
     /// Keep this of an account for the next run.
     Remember {

@@ -1,5 +1,6 @@
 //! Notices on a real desktop: what is shown, and what happens when the desktop goes or freezes.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use importwatch::account::Trouble;
@@ -9,6 +10,7 @@ use importwatch::notifier::desktop::DesktopNotifier;
 use importwatch::notifier::{Notifier, NotifierError};
 use importwatch::outcome::{Outcome, Settlement};
 use importwatch::task::Counts;
+use importwatch::watch::ImportKey;
 
 use crate::desktop::{Desktop, Shown, on_a_private_bus};
 
@@ -41,9 +43,13 @@ fn task(number: u32, outcome: Outcome, rows: (u32, u32), failures: Vec<Failure>)
     }
 }
 
+/// Each notice is of an import of its own, so that none replaces another.
+static NEXT: AtomicI64 = AtomicI64::new(1);
+
 fn import(name: &str, tasks: Vec<TaskNews>, pending: u64) -> Notice {
     Notice {
         subject: Subject::Import(ImportNews {
+            key: ImportKey(NEXT.fetch_add(1, Ordering::Relaxed)),
             import: name.to_owned(),
             account: "default".parse().unwrap(),
             standing: Standing {

@@ -274,7 +274,12 @@ impl World {
                 account,
                 trouble,
                 over,
-            } => self.told.push((self.now, account, trouble, over)),
+                memory,
+            } => {
+                assert_eq!(memory.told, (!over).then_some(trouble));
+                self.accounts.get_mut(&account).unwrap().memory = memory;
+                self.told.push((self.now, account, trouble, over));
+            }
             Step::Remember { account, memory } => {
                 self.accounts.get_mut(&account).unwrap().memory = memory;
             }

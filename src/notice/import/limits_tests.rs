@@ -8,6 +8,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::notice::{BODY_LINES_MAX, BODY_MAX, SUMMARY_MAX, Subject};
 use crate::outcome::Settlement;
 use crate::task::Counts;
+use crate::watch::ImportKey;
 
 #[test]
 fn hostile_text_stays_on_its_line() {
@@ -150,6 +151,7 @@ fn any_standing() -> impl Strategy<Value = Standing> {
 fn any_news() -> impl Strategy<Value = ImportNews> {
     let tasks = prop::collection::vec(any_task(), 1..8);
     (hostile(), tasks, any_standing()).prop_map(|(import, tasks, standing)| ImportNews {
+        key: ImportKey(1),
         import,
         account: "default".parse().unwrap(),
         tasks,

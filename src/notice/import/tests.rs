@@ -5,6 +5,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::notice::{BODY_LINES_MAX, BODY_MAX};
 use crate::outcome::Settlement;
 use crate::task::Counts;
+use crate::watch::ImportKey;
 
 const TWO_HOURS: Duration = Duration::from_mins(123);
 
@@ -85,6 +86,7 @@ pub(super) fn news(import: &str, tasks: Vec<TaskNews>, pending: u64) -> ImportNe
         ..Standing::of(&tasks)
     };
     ImportNews {
+        key: ImportKey(1),
         import: import.to_owned(),
         account: "default".parse().unwrap(),
         tasks,

@@ -380,6 +380,7 @@ impl Account {
             account: self.name.clone(),
             trouble,
             over,
+            memory: self.memory,
         });
     }
 }
