@@ -143,6 +143,22 @@ impl Trouble {
     }
 }
 
+/// A text that names no trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not the name of a trouble with an account")]
+pub struct UnknownTrouble;
+
+impl FromStr for Trouble {
+    type Err = UnknownTrouble;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Refused, Self::Unavailable, Self::KnowsNone]
+            .into_iter()
+            .find(|trouble| trouble.as_str() == text)
+            .ok_or(UnknownTrouble)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,11 @@
 //!    account     AccountName, ApiKey, Trouble
 //! 1  failure     what a refused row means: the vendor's rules, as a type
 //! 2  outcome     Outcome, Verdict, judge
-//! 3  watch       Watch, Import
+//! 3  watch       Watch, Import, Standing
 //! 4  schedule    whom to ask, and when; no I/O
 //!    notice      what to say: wording, urgency; pure
-//! 5  notifier    who says it: the desktop, the log
+//! 5  store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
+//!    notifier    who says it: the desktop, the log
 //! 9  main        arguments to command to exit code
 //! ```
 //!
@@ -33,5 +34,6 @@ pub mod notice;
 pub mod notifier;
 pub mod outcome;
 pub mod schedule;
+pub mod store;
 pub mod task;
 pub mod watch;

@@ -101,6 +101,22 @@ impl Settlement {
         }
     }
 
+    /// How many rows went in, as far as the server's numbers tell.
+    #[must_use]
+    pub fn rows_in(&self) -> Option<u64> {
+        let counts = self.counts;
+        let told = match (self.outcome, counts.succeeded) {
+            (_, Some(rows)) => Some(rows),
+            (Outcome::Available, None) => counts.total,
+            (Outcome::Failed, None) => Some(0),
+            (_, None) => match (counts.total, counts.failed) {
+                (Some(total), Some(failed)) => total.checked_sub(failed),
+                _ => None,
+            },
+        };
+        told.map(u64::from)
+    }
+
     /// How many rows were refused: the server's count, or the sum of what it listed where that is
     /// more; `None` where rows were refused and it said nothing of how many.
     #[must_use]

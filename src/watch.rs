@@ -1,12 +1,12 @@
-//! A watch, our standing interest in one task, and the import it belongs to, as they are kept and
-//! shown.
+//! A watch, our standing interest in one task, the import it belongs to, and how that stands, as they
+//! are kept and shown.
 //!
 //! What the schedule needs of a watch it keeps itself, in a smaller form.
 
 use jiff::Timestamp;
 
 use crate::account::AccountName;
-use crate::outcome::Settlement;
+use crate::outcome::{Outcome, Settlement};
 use crate::task::{Counts, TaskId};
 
 /// The number by which the store knows an import.
@@ -59,4 +59,113 @@ pub enum State {
         /// The outcome and its rows.
         settlement: Settlement,
     },
+}
+
+/// Where a set of tasks stands. The default is that of no tasks at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Tasks without an outcome.
+    pub pending: u64,
+    /// Tasks by outcome.
+    pub settled: Tally,
+    /// Rows that went in, of the tasks that the server settled; `None` where it did not give the
+    /// number for one of them.
+    pub rows_in: Option<u64>,
+    /// Rows that did not go in, of the tasks that the server settled; `None` where it did not give
+    /// the number for one of them.
+    pub rows_failed: Option<u64>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            pending: 0,
+            settled: Tally::default(),
+            rows_in: Some(0),
+            rows_failed: Some(0),
+        }
+    }
+}
+
+impl Standing {
+    /// How many tasks there are.
+    #[must_use]
+    pub fn tasks(&self) -> u64 {
+        self.pending.saturating_add(self.settled.total())
+    }
+
+    /// Counts one more settled task, and its rows where the server settled it.
+    pub fn count(&mut self, settlement: &Settlement) {
+        self.settled.add(settlement.outcome);
+        if settlement.outcome.is_by_server() {
+            self.rows_in = sum(self.rows_in, settlement.rows_in());
+            self.rows_failed = sum(self.rows_failed, settlement.failed_rows());
+        }
+    }
+
+    /// The standing of settled tasks alone.
+    #[must_use]
+    pub fn of<'a>(settlements: impl IntoIterator<Item = &'a Settlement>) -> Self {
+        let mut standing = Self::default();
+        for settlement in settlements {
+            standing.count(settlement);
+        }
+        standing
+    }
+}
+
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    Some(a?.saturating_add(b?))
+}
+
+/// How many tasks had which outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Every row went in.
+    pub available: u64,
+    /// Some rows went in.
+    pub partial: u64,
+    /// No row went in.
+    pub failed: u64,
+    /// The deadline passed first.
+    pub expired: u64,
+    /// The server does not know the id.
+    pub missing: u64,
+    /// The server will not take the id.
+    pub refused: u64,
+}
+
+impl Tally {
+    /// Counts one more task.
+    pub fn add(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Available => &mut self.available,
+            Outcome::Partial => &mut self.partial,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Expired => &mut self.expired,
+            Outcome::Missing => &mut self.missing,
+            Outcome::Refused => &mut self.refused,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// How many tasks had `outcome`.
+    #[must_use]
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        match outcome {
+            Outcome::Available => self.available,
+            Outcome::Partial => self.partial,
+            Outcome::Failed => self.failed,
+            Outcome::Expired => self.expired,
+            Outcome::Missing => self.missing,
+            Outcome::Refused => self.refused,
+        }
+    }
+
+    /// How many tasks there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let counts = Outcome::ALL.map(|outcome| self.of(outcome));
+        counts.into_iter().fold(0, u64::saturating_add)
+    }
 }

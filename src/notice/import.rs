@@ -8,10 +8,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::notice::amount::{counted, number, span};
-use crate::notice::{
-    ImportNews, Standing, Tally, TaskNews, Tone, Urgency, Wording, body, cause, safe,
-};
+use crate::notice::{ImportNews, TaskNews, Tone, Urgency, Wording, body, cause, safe};
 use crate::outcome::Outcome;
+use crate::watch::{Standing, Tally};
 
 /// The most characters of an import's name or a task's id that are shown.
 const NAME_MAX: usize = 40;
@@ -19,7 +18,7 @@ const NAME_MAX: usize = 40;
 /// `news` in words.
 #[must_use]
 pub fn wording(news: &ImportNews) -> Wording {
-    let told = Standing::of(&news.tasks);
+    let told = Standing::of(news.tasks.iter().map(|task| &task.settlement));
     let whole = at_least(news.standing, told);
     let done = whole.pending == 0;
     let worst = worst(if done { whole.settled } else { told.settled });

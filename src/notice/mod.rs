@@ -13,9 +13,9 @@ pub mod safe;
 use std::time::Duration;
 
 use crate::account::{AccountName, Trouble};
-use crate::outcome::{Outcome, Settlement};
+use crate::outcome::Settlement;
 use crate::task::TaskId;
-use crate::watch::ImportKey;
+use crate::watch::{ImportKey, Standing};
 
 /// The most characters a body has: a longer one covers the screen.
 pub const BODY_MAX: usize = 300;
@@ -66,130 +66,6 @@ pub struct TaskNews {
     pub settlement: Settlement,
     /// From the moment it was added until it settled.
     pub elapsed: Duration,
-}
-
-/// Where a set of tasks stands. The default is that of no tasks at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// Tasks without an outcome.
-    pub pending: u64,
-    /// Tasks by outcome.
-    pub settled: Tally,
-    /// Rows that went in, of the tasks that the server settled; `None` where it did not give the
-    /// number for one of them.
-    pub rows_in: Option<u64>,
-    /// Rows that did not go in, of the tasks that the server settled; `None` where it did not give
-    /// the number for one of them.
-    pub rows_failed: Option<u64>,
-}
-
-impl Default for Standing {
-    fn default() -> Self {
-        Self {
-            pending: 0,
-            settled: Tally::default(),
-            rows_in: Some(0),
-            rows_failed: Some(0),
-        }
-    }
-}
-
-impl Standing {
-    /// How many tasks there are.
-    #[must_use]
-    pub fn tasks(&self) -> u64 {
-        self.pending.saturating_add(self.settled.total())
-    }
-
-    /// Counts one more settled task, and its rows where the server settled it.
-    pub fn count(&mut self, settlement: &Settlement) {
-        self.settled.add(settlement.outcome);
-        if settlement.outcome.is_by_server() {
-            self.rows_in = sum(self.rows_in, rows_in(settlement));
-            self.rows_failed = sum(self.rows_failed, settlement.failed_rows());
-        }
-    }
-
-    /// The standing of `tasks` alone.
-    #[must_use]
-    pub fn of(tasks: &[TaskNews]) -> Self {
-        let mut standing = Self::default();
-        for task in tasks {
-            standing.count(&task.settlement);
-        }
-        standing
-    }
-}
-
-/// How many rows of a task went in, as far as the server's numbers tell.
-fn rows_in(settlement: &Settlement) -> Option<u64> {
-    let counts = settlement.counts;
-    let told = match (settlement.outcome, counts.succeeded) {
-        (_, Some(rows)) => Some(rows),
-        (Outcome::Available, None) => counts.total,
-        (Outcome::Failed, None) => Some(0),
-        (_, None) => match (counts.total, counts.failed) {
-            (Some(total), Some(failed)) => total.checked_sub(failed),
-            _ => None,
-        },
-    };
-    told.map(u64::from)
-}
-
-fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    Some(a?.saturating_add(b?))
-}
-
-/// How many tasks had which outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Every row went in.
-    pub available: u64,
-    /// Some rows went in.
-    pub partial: u64,
-    /// No row went in.
-    pub failed: u64,
-    /// The deadline passed first.
-    pub expired: u64,
-    /// The server does not know the id.
-    pub missing: u64,
-    /// The server will not take the id.
-    pub refused: u64,
-}
-
-impl Tally {
-    /// Counts one more task.
-    pub fn add(&mut self, outcome: Outcome) {
-        let count = match outcome {
-            Outcome::Available => &mut self.available,
-            Outcome::Partial => &mut self.partial,
-            Outcome::Failed => &mut self.failed,
-            Outcome::Expired => &mut self.expired,
-            Outcome::Missing => &mut self.missing,
-            Outcome::Refused => &mut self.refused,
-        };
-        *count = count.saturating_add(1);
-    }
-
-    /// How many tasks had `outcome`.
-    #[must_use]
-    pub fn of(&self, outcome: Outcome) -> u64 {
-        match outcome {
-            Outcome::Available => self.available,
-            Outcome::Partial => self.partial,
-            Outcome::Failed => self.failed,
-            Outcome::Expired => self.expired,
-            Outcome::Missing => self.missing,
-            Outcome::Refused => self.refused,
-        }
-    }
-
-    /// How many tasks there are.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        let counts = Outcome::ALL.map(|outcome| self.of(outcome));
-        counts.into_iter().fold(0, u64::saturating_add)
-    }
 }
 
 /// Trouble with an account, or its end.

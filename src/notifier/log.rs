@@ -114,9 +114,9 @@ mod tests {
 
     use super::*;
     use crate::failure::{Failure, FailureKind};
-    use crate::notice::Standing;
     use crate::outcome::Settlement;
     use crate::task::Counts;
+    use crate::watch::{ImportKey, Standing};
 
     type Fields = BTreeMap<&'static str, String>;
 
@@ -186,10 +186,10 @@ mod tests {
     fn notice(tasks: Vec<TaskNews>) -> Notice {
         Notice {
             subject: Subject::Import(ImportNews {
-                key: crate::watch::ImportKey(1),
+                key: ImportKey(1),
                 import: "products\nof \"May\"".to_owned(),
                 account: "shop".parse().unwrap(),
-                standing: Standing::of(&tasks),
+                standing: Standing::of(tasks.iter().map(|task| &task.settlement)),
                 tasks,
             }),
         }

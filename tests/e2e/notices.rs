@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use importwatch::account::Trouble;
 use importwatch::failure::{Failure, FailureKind};
-use importwatch::notice::{AccountNews, ImportNews, Notice, Standing, Subject, TaskNews};
+use importwatch::notice::{AccountNews, ImportNews, Notice, Subject, TaskNews};
 use importwatch::notifier::desktop::DesktopNotifier;
 use importwatch::notifier::{Notifier, NotifierError};
 use importwatch::outcome::{Outcome, Settlement};
 use importwatch::task::Counts;
-use importwatch::watch::ImportKey;
+use importwatch::watch::{ImportKey, Standing};
 
 use crate::desktop::{Desktop, Shown, on_a_private_bus};
 
@@ -54,7 +54,7 @@ fn import(name: &str, tasks: Vec<TaskNews>, pending: u64) -> Notice {
             account: "default".parse().unwrap(),
             standing: Standing {
                 pending,
-                ..Standing::of(&tasks)
+                ..Standing::of(tasks.iter().map(|task| &task.settlement))
             },
             tasks,
         }),

@@ -8,4 +8,8 @@
 mod house;
 mod notifier;
 mod schedule;
+mod store;
+mod store_budget;
+mod store_crash;
+mod store_model;
 mod world;

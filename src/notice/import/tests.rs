@@ -83,7 +83,7 @@ fn invalid(row: u32) -> Failure {
 pub(super) fn news(import: &str, tasks: Vec<TaskNews>, pending: u64) -> ImportNews {
     let standing = Standing {
         pending,
-        ..Standing::of(&tasks)
+        ..Standing::of(tasks.iter().map(|task| &task.settlement))
     };
     ImportNews {
         key: ImportKey(1),
@@ -328,7 +328,7 @@ fn the_last_notice_tells_of_what_failed_before() {
 fn a_standing_that_lags_behind_hides_no_failure() {
     let partial = settlement(Outcome::Partial, Some((996, 4)), vec![invalid(4)]);
     let mut stale = news("products", vec![task(1, partial)], 0);
-    stale.standing = Standing::of(&all_in_full(1));
+    stale.standing = Standing::of(all_in_full(1).iter().map(|task| &task.settlement));
     let said = wording(&stale);
     assert_eq!(said.urgency, Urgency::Critical);
     assert_eq!(said.summary, "products: 4 of 1,004 rows did not go in");

@@ -1,0 +1,278 @@
+//! The store: what is watched, what became of it and who must still be told, in one SQLite file
+//! that commands and daemon open at the same time; beside it the lock and the doorbell.
+//!
+//! It never reads time, never waits for the network, and never decides: each call is one blocking
+//! step that is stored entirely or not at all. What it reads back it parses; a row that it did not
+//! write is an error, not a guess.
+
+pub mod accounts;
+pub mod add;
+pub mod budget;
+pub mod changes;
+pub mod directory;
+pub mod doorbell;
+pub mod error;
+pub mod imports;
+pub mod lock;
+pub mod outbox;
+pub mod prune;
+pub mod remove;
+mod rows;
+mod schema;
+pub mod settle;
+mod tally;
+pub mod watches;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::store::directory::StateDir;
+use crate::store::error::{Cause, StoreError};
+use crate::store::schema::Format;
+
+/// The database, in the state directory.
+const DATABASE: &str = "state.db";
+/// The first SQLite without the WAL-reset bug, by which two writers can lose committed data or
+/// damage the file (<https://sqlite.org/wal.html#the_wal_reset_bug>).
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a write waits for another program's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The size to which the log shrinks again after a large transaction, in bytes.
+const LOG_SIZE: i64 = 16 << 20;
+/// How many rows one transaction writes at most, so that others get their turn.
+const CHUNK: usize = 10_000;
+
+/// One connection to the database. Every call blocks; a transaction is over when the call returns.
+#[derive(Debug)]
+pub struct Store {
+    conn: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the database in `dir`, makes it if there is none, and brings an older one up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::OldSqlite`], [`StoreError::Newer`], [`StoreError::Foreign`],
+    /// [`StoreError::NoWal`], or whatever keeps the file from being made, read or written.
+    pub fn open(dir: &StateDir) -> Result<Self, StoreError> {
+        if !is_fit(rusqlite::version_number()) {
+            return Err(StoreError::OldSqlite {
+                version: rusqlite::version(),
+            });
+        }
+        let path = dir.path().join(DATABASE);
+        create(dir, &path)?;
+        let conn = connect(&path)?;
+        Ok(Self { conn, path })
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A number that changes when another connection has changed the file. Numbers of one
+    /// connection alone can be compared.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.read("look for changes", |conn| {
+            Ok(conn.pragma_query_value(None, "data_version", |row| row.get(0))?)
+        })
+    }
+
+    /// One transaction that writes. It takes the right to write at once, since one that reads first
+    /// can be refused it when it comes to write.
+    fn write<T>(
+        &mut self,
+        doing: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, Cause>,
+    ) -> Result<T, StoreError> {
+        let conn = &mut self.conn;
+        let attempt = || {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = body(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        attempt().map_err(|cause| StoreError::sort(doing, &self.path, cause))
+    }
+
+    /// One transaction that reads, so that all its answers belong to one moment.
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        body: impl FnOnce(&Connection) -> Result<T, Cause>,
+    ) -> Result<T, StoreError> {
+        let attempt = || {
+            let tx = self.conn.unchecked_transaction()?;
+            body(&tx)
+        };
+        attempt().map_err(|cause| StoreError::sort(doing, &self.path, cause))
+    }
+}
+
+fn is_fit(sqlite: i32) -> bool {
+    sqlite >= OLDEST_SQLITE
+}
+
+/// Makes the database if there is none: under another name, complete, with its mode, and only then
+/// under its own. So no one ever opens half a database, two that make it at once do not meet, and
+/// no file descriptor of ours is ever closed on a file that SQLite has open, which would undo
+/// SQLite's locks on it.
+fn create(dir: &StateDir, path: &Path) -> Result<(), StoreError> {
+    if fs::exists(path).unwrap_or(true) {
+        return Ok(());
+    }
+    let draft_name = format!("{DATABASE}.new-{:016x}", fastrand::u64(..));
+    let draft = dir.path().join(&draft_name);
+    let failed = |source| StoreError::Create {
+        path: path.to_owned(),
+        source,
+    };
+    drop(dir.create(&draft_name).map_err(failed)?);
+    let made = connect(&draft).map(drop).and_then(|()| {
+        match fs::hard_link(&draft, path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => File::open(dir.path()).and_then(|dir| dir.sync_all()),
+        }
+        .map_err(failed)
+    });
+    let removed = fs::remove_file(&draft).map_err(failed);
+    made.and(removed)
+}
+
+/// Opens a file that exists, and sets up the connection.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let attempt = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(path, flags)?;
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        let mut format = schema::identify(&conn)?;
+        let Format::Ours(version) = format else {
+            return Ok((conn, format, true));
+        };
+        let mode: String =
+            conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+        conn.pragma_update(None, "synchronous", "full")?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.pragma_update(None, "trusted_schema", false)?;
+        // A mapped file turns a disk that fails into a signal that kills the process.
+        conn.pragma_update(None, "mmap_size", 0)?;
+        conn.pragma_update(None, "journal_size_limit", LOG_SIZE)?;
+        if version < schema::VERSION {
+            format = schema::migrate(&mut conn)?;
+        }
+        Ok((conn, format, mode == "wal"))
+    };
+    let (conn, format, wal) =
+        attempt().map_err(|cause| StoreError::sort("open the store", path, cause))?;
+    let path = path.to_owned();
+    match format {
+        Format::Newer(found) => Err(StoreError::Newer {
+            path,
+            found,
+            known: schema::VERSION,
+        }),
+        Format::Foreign => Err(StoreError::Foreign { path }),
+        Format::Ours(_) if !wal => Err(StoreError::NoWal { path }),
+        Format::Ours(_) => Ok(conn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::AccountName;
+    use crate::store::add::{Add, ImportChoice};
+    use jiff::Timestamp;
+
+    fn add_some(store: &mut Store, count: usize) -> Result<(), StoreError> {
+        let add = Add {
+            account: AccountName::default_account(),
+            import: ImportChoice::Named("import".to_owned()),
+            give_up_after: Duration::from_mins(1),
+        };
+        let ids: Vec<_> = (0..count)
+            .map(|n| format!("task-{n}").parse().unwrap())
+            .collect();
+        store.add(&add, &ids, Timestamp::UNIX_EPOCH).map(drop)
+    }
+
+    #[test]
+    fn a_sqlite_that_loses_data_is_refused() {
+        assert!(!is_fit(3_040_001));
+        assert!(!is_fit(3_051_002));
+        assert!(is_fit(3_051_003));
+        assert!(is_fit(rusqlite::version_number()));
+    }
+
+    #[test]
+    fn a_connection_syncs_each_commit_and_maps_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(&StateDir::open(root.path()).unwrap()).unwrap();
+        let number = |name| -> i64 {
+            let value = store.conn.pragma_query_value(None, name, |row| row.get(0));
+            value.unwrap()
+        };
+        assert_eq!(number("synchronous"), 2);
+        assert_eq!(number("mmap_size"), 0);
+        assert_eq!(number("foreign_keys"), 1);
+        assert_eq!(number("busy_timeout"), 5_000);
+    }
+
+    #[test]
+    fn a_store_moves_between_threads() {
+        fn is_send<T: Send>() {}
+        is_send::<Store>();
+    }
+
+    #[test]
+    fn while_another_writes_it_is_busy_and_later_not() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(root.path()).unwrap();
+        let mut store = Store::open(&dir).unwrap();
+        let other = Store::open(&dir).unwrap();
+        store.conn.busy_timeout(Duration::ZERO).unwrap();
+        other.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let error = add_some(&mut store, 1).unwrap_err();
+        assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+        assert!(error.is_transient());
+        // Whoever only reads does not notice.
+        assert_eq!(store.standing_of_all().unwrap().tasks(), 0);
+        other.conn.execute_batch("ROLLBACK").unwrap();
+        add_some(&mut store, 1).unwrap();
+    }
+
+    #[test]
+    fn where_no_space_is_left_nothing_is_half_stored() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&StateDir::open(root.path()).unwrap()).unwrap();
+        let limit = |pages: i64| {
+            let set = store.conn.pragma_update(None, "max_page_count", pages);
+            set.unwrap();
+        };
+        limit(40);
+        let error = add_some(&mut store, 5_000).unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        assert!(error.is_transient());
+        assert!(error.to_string().contains("state.db"));
+        assert_eq!(store.standing_of_all().unwrap().tasks(), 0);
+        store
+            .conn
+            .pragma_update(None, "max_page_count", 100_000)
+            .unwrap();
+        add_some(&mut store, 5_000).unwrap();
+        assert_eq!(store.standing_of_all().unwrap().tasks(), 5_000);
+    }
+}
