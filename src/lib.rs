@@ -2,9 +2,11 @@
 //! agents until the server has parsed them, and tells what became of each.
 
 pub mod account;
+pub mod api;
 pub mod clock;
 pub mod failure;
 pub mod outcome;
 pub mod schedule;
+pub mod simulator;
 pub mod task;
 pub mod watch;
