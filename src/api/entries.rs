@@ -182,3 +182,191 @@ fn detail(failure: &str) -> FailDetail {
             .unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> TaskId {
+        text.parse().unwrap()
+    }
+
+    /// What `entries` say of the ids a and b.
+    fn read(entries: &[&str]) -> (Vec<(TaskId, Snapshot)>, Vec<TaskId>) {
+        let asked = [id("a"), id("b")];
+        let mut read = Entries::of(&asked);
+        for entry in entries {
+            read.take(entry);
+        }
+        read.finish(&asked)
+    }
+
+    fn found(entry: &str) -> Snapshot {
+        match read(&[entry]) {
+            (mut found, unread) if found.len() == 1 && unread.is_empty() => found.remove(0).1,
+            other => panic!("{entry}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bare_entry_is_enough() {
+        assert_eq!(
+            found(r#"{"status":"FAIL","id":"a","fail_detail":null,"fail_count":null,"x":[{}]}"#),
+            Snapshot {
+                status: Status::Fail,
+                progress: None,
+                counts: Counts::default(),
+                details: Vec::new(),
+            }
+        );
+    }
+
+    #[test]
+    fn what_decides_and_cannot_be_read_leaves_the_entry_unread() {
+        for fields in [
+            r#""progress":1"#,
+            r#""status":null"#,
+            r#""status":1"#,
+            r#""status":["AVAILABLE"]"#,
+            r#""status":"\ud800""#,
+            r#""status":"AVAILABLE","fail_count":"0""#,
+            r#""status":"AVAILABLE","fail_count":-1"#,
+            r#""status":"AVAILABLE","fail_count":0.5"#,
+            r#""status":"AVAILABLE","fail_count":4294967296"#,
+            r#""status":"AVAILABLE","fail_count":1e400"#,
+            r#""status":"AVAILABLE","success_count":true"#,
+            r#""status":"AVAILABLE","total_count":[]"#,
+            r#""status":"AVAILABLE","fail_detail":{}"#,
+            r#""status":"AVAILABLE","fail_detail":"[]""#,
+            r#""status":"AVAILABLE","fail_detail":0"#,
+            r#""status":"AVAILABLE","status":"AVAILABLE""#,
+            r#""status":"AVAILABLE","progress":1,"progress":1"#,
+            r#""status":"AVAILABLE","fail_detail":[{}],"fail_detail":[]"#,
+            r#""status":"AVAILABLE","fail_count":1,"f\u0061il_count":0"#,
+        ] {
+            let entry = format!(r#"{{"id":"a",{fields}}}"#);
+            assert_eq!(read(&[&entry]), (vec![], vec![id("a")]), "{entry}");
+        }
+    }
+
+    #[test]
+    fn odd_progress_is_none() {
+        for (json, expected) in [
+            ("0", Some(0)),
+            ("100", Some(100)),
+            ("101", None),
+            ("-1", None),
+            ("1.5", None),
+            ("1e400", None),
+            ("\"50\"", None),
+            ("[[]]", None),
+            ("null", None),
+        ] {
+            let entry = format!(r#"{{"id":"a","status":"FAIL","progress":{json}}}"#);
+            assert_eq!(found(&entry).progress, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_failed_row_counts_however_odd_it_is() {
+        let list = r#"[{"row":3,"row_number_start":1,"row_number_end":null,"fail_reason":"r\ud800"},
+            {"row":null},{"row":0},{"row":-1,"fail_reason":[97]},{"row":1,"row":2},
+            {"row":"7","row_number_start":"1"},1,null,[{"row":9}]]"#;
+        let details = found(&format!(
+            r#"{{"id":"a","status":"FAIL","fail_detail":{list}}}"#
+        ))
+        .details;
+        let rows: Vec<_> = details.iter().map(|detail| detail.row).collect();
+        let mut expected = vec![RowField::Row(3), RowField::Null];
+        expected.extend([RowField::Absent; 7]);
+        assert_eq!(rows, expected);
+        assert_eq!((details[0].start, details[0].end), (Some(1), None));
+        assert!(details[0].reason.starts_with("r\u{fffd}"));
+        assert!(
+            details[1..]
+                .iter()
+                .all(|d| d.reason.is_empty() && d.start.is_none())
+        );
+    }
+
+    #[test]
+    fn an_entry_that_is_no_ones_may_be_anyones() {
+        let good = r#"{"id":"a","status":"FAIL"}"#;
+        for other in [
+            "1",
+            "null",
+            r#""b""#,
+            "[]",
+            "{}",
+            r#"{"status":"FAIL"}"#,
+            r#"{"id":null,"status":"FAIL"}"#,
+            r#"{"id":7,"status":"FAIL"}"#,
+            r#"{"id":" b","status":"FAIL"}"#,
+            r#"{"id":"c","id":"c","status":"FAIL"}"#,
+        ] {
+            let (found, unread) = read(&[good, other]);
+            assert_eq!(found.len(), 1, "{other}");
+            assert_eq!(unread, [id("b")], "{other}");
+        }
+        let (found, unread) = read(&[good, r#"{"id":"c","status":7}"#]);
+        assert_eq!((found.len(), unread.len()), (1, 0));
+    }
+
+    #[test]
+    fn entries_that_disagree_are_unread() {
+        let good = r#"{"id":"a","status":"AVAILABLE"}"#;
+        let same = r#"{"status":"AVAILABLE","id":"a","fail_count":null}"#;
+        let other = r#"{"id":"a","status":"FAIL"}"#;
+        let broken = r#"{"id":"a"}"#;
+        assert_eq!(read(&[good, same]).0.len(), 1);
+        for entries in [
+            &[good, other][..],
+            &[good, broken],
+            &[broken, good],
+            &[good, other, other],
+            &[good, other, good],
+        ] {
+            assert_eq!(read(entries), (vec![], vec![id("a")]), "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let rows = vec!["0"; 3 * MAX_FAILURES].join(",");
+        let entry = format!(r#"{{"id":"a","status":"FAIL","fail_detail":[{rows}]}}"#);
+        assert_eq!(found(&entry).details.len(), MAX_FAILURES);
+        let entry = format!(
+            r#"{{"id":"a","status":"{}","fail_detail":[{{"fail_reason":"{}"}}]}}"#,
+            "S".repeat(1_000),
+            "ä".repeat(100_000)
+        );
+        let snapshot = found(&entry);
+        let reason = &snapshot.details[0].reason;
+        assert!((MAX_REASON - 1..=MAX_REASON).contains(&reason.len()) && reason.ends_with('…'));
+        assert!(matches!(snapshot.status, Status::Unknown(text) if text.len() <= MAX_STATUS));
+    }
+
+    #[test]
+    fn an_entry_never_loses_its_only_failed_row_to_the_bound_of_all() {
+        let asked: Vec<TaskId> = (0..150).map(|n| id(&n.to_string())).collect();
+        let rows = vec!["0"; MAX_FAILURES].join(",");
+        let mut read = Entries::of(&asked);
+        for id in &asked {
+            read.take(&format!(
+                r#"{{"id":"{id}","status":"AVAILABLE","fail_detail":[{rows}]}}"#
+            ));
+        }
+        let (found, _) = read.finish(&asked);
+        assert_eq!(found.len(), 150);
+        assert!(
+            found
+                .iter()
+                .all(|(_, snapshot)| !snapshot.details.is_empty())
+        );
+        let kept: usize = found
+            .iter()
+            .map(|(_, snapshot)| snapshot.details.len())
+            .sum();
+        assert_eq!(kept, MAX_FAILURES_IN_ALL + 50);
+    }
+}

@@ -95,7 +95,8 @@ fn certificate_advice(error: &reqwest::Error) -> &'static str {
         return "ask whoever runs the server";
     };
     match reason {
-        CertificateError::UnknownIssuer => {
+        // The signature is wrong where an authority of the same name has another key by now.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "if it comes from a private authority, or from a proxy that opens TLS, give that authority's certificate as ca_file"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

@@ -167,3 +167,201 @@ fn number(json: &str) -> Option<i64> {
 fn text(json: &str) -> Option<String> {
     json::text(json).filter(|text| !text.trim().is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: [&str; 4] = [
+        include_str!("../../tests/wire/answer-2024-envelope.json"),
+        include_str!("../../tests/wire/answer-2025-bare-available-partial.json"),
+        include_str!("../../tests/wire/answer-2025-bare-fail.json"),
+        include_str!("../../tests/wire/answer-2025-envelope-progress.json"),
+    ];
+
+    fn asked() -> Vec<TaskId> {
+        ["a", "673e9cda9f7bc178002dbd9c", "68ec7ad3e307920f002648cd"]
+            .map(|id| id.parse().unwrap())
+            .to_vec()
+    }
+
+    fn said(body: &str) -> Result<Said, Unreadable> {
+        read(body.as_bytes(), &asked())
+    }
+
+    #[test]
+    fn an_empty_list_is_an_absence() {
+        for body in [
+            "[]",
+            " \n[ ]\n",
+            "\u{feff}[]",
+            r#"{"data":[]}"#,
+            r#"{"code":0,"data":null}"#,
+            r#"{"code":"0","data":[],"error":null}"#,
+            r#"{"code":null,"data":[],"error":null,"other":1}"#,
+        ] {
+            let Ok(Said::Tasks(tasks)) = said(body) else {
+                panic!("{body}");
+            };
+            assert_eq!(tasks, Tasks::default(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_something_else_leaves_all_unread() {
+        for body in [
+            r#"{"code":0,"message":"OK","data":["a"]}"#,
+            "[[[]]]",
+            "[null]",
+        ] {
+            let Ok(Said::Tasks(tasks)) = said(body) else {
+                panic!("{body}");
+            };
+            assert_eq!((tasks.found.len(), tasks.unread), (0, asked()), "{body}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_unreadable() {
+        for body in [
+            "",
+            "  ",
+            "null",
+            "0",
+            "\"[]\"",
+            "{}",
+            "[]x",
+            "[] []",
+            "[",
+            "[,]",
+            "<html></html>",
+            r#"{"data":null}"#,
+            r#"{"code":0,"message":"OK"}"#,
+            r#"{"code":0,"data":{}}"#,
+            r#"{"code":0,"data":"[]"}"#,
+            r#"{"code":0,"code":0,"data":[]}"#,
+            r#"{"code":0,"data":[],"data":[]}"#,
+            r#"{"error":false,"data":[]}"#,
+            r#"{"id":"a","status":"AVAILABLE"}"#,
+        ] {
+            let found = said(body);
+            assert!(found.is_err(), "{body}: {found:?}");
+        }
+        assert!(matches!(
+            read(b"[\"\xff\"]", &asked()),
+            Err(Unreadable::Encoding(_))
+        ));
+        let deep = "[".repeat(200_000);
+        assert!(said(&deep).is_err());
+        assert!(said(&format!(r#"{{"data":{deep}"#)).is_err());
+        assert!(said(&deep.replace('[', r#"{"error":"#)).is_err());
+    }
+
+    #[test]
+    fn complaints_in_each_form() {
+        let complaint = |code, status, message: Option<&str>| Complaint {
+            code,
+            status,
+            message: message.map(str::to_owned),
+        };
+        for (body, expected) in [
+            (
+                r#"{"code":40127,"message":"no"}"#,
+                complaint(Some(40127), None, Some("no")),
+            ),
+            (
+                r#"{"msg":"no","code":" 40127"}"#,
+                complaint(Some(40127), None, Some("no")),
+            ),
+            (
+                r#"{"code":-1,"message":7,"data":[]}"#,
+                complaint(Some(-1), None, None),
+            ),
+            (
+                r#"{"code":"FAIL","message":" "}"#,
+                complaint(None, None, None),
+            ),
+            (r#"{"code":1e400}"#, complaint(None, None, None)),
+            (
+                r#"{"error":"no","status":404}"#,
+                complaint(None, None, Some("no")),
+            ),
+            (
+                r#"{"code":0,"data":[],"error":{"code":"x","message":"no","status":400}}"#,
+                complaint(Some(0), Some(400), Some("no")),
+            ),
+            (
+                r#"{"error":{"code":40008,"status":99999},"message":"no"}"#,
+                complaint(Some(40008), None, Some("no")),
+            ),
+            (
+                r#"{"error":{"status":400,"status":500}}"#,
+                complaint(None, None, None),
+            ),
+        ] {
+            match said(body) {
+                Ok(Said::Complaint(found)) => assert_eq!(found, expected, "{body}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+
+    /// Asserts what must hold of any body.
+    fn check(body: &[u8]) {
+        let asked = asked();
+        if let Ok(Said::Tasks(tasks)) = read(body, &asked) {
+            let told: Vec<&TaskId> = tasks
+                .found
+                .iter()
+                .map(|(id, _)| id)
+                .chain(&tasks.unread)
+                .collect();
+            for id in &told {
+                assert!(asked.contains(id));
+                assert_eq!(told.iter().filter(|other| other == &id).count(), 1);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            check(&body);
+        }
+
+        #[test]
+        fn arbitrary_tokens(parts in prop::collection::vec(prop::sample::select(vec![
+            "[", "]", "{", "}", ",", ":", "null", "0", "-1", "1e9", "\"a\"", "\"b\"", "\"id\"",
+            "\"status\"", "\"FAIL\"", "\"fail_detail\"", "\"fail_count\"", "\"row\"", "\"code\"",
+            "\"data\"", "\"error\"", "\"\\ud800\"",
+        ]), 0..40)) {
+            check(parts.concat().as_bytes());
+        }
+
+        #[test]
+        fn mutated_good_bodies(
+            which in 0..GOOD.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..6),
+        ) {
+            let mut body = GOOD[which].as_bytes().to_vec();
+            for (place, byte, how) in changes {
+                let place = place.index(body.len());
+                match how {
+                    0 => body[place] = byte,
+                    1 => body.insert(place, byte),
+                    _ => body.truncate(place.max(1)),
+                }
+            }
+            check(&body);
+        }
+
+        /// A body that is cut off is never taken for a whole one.
+        #[test]
+        fn cut_bodies_are_unreadable(which in 0..GOOD.len(), place in any::<prop::sample::Index>()) {
+            let body = GOOD[which].trim_end().as_bytes();
+            prop_assert!(read(&body[..place.index(body.len())], &asked()).is_err());
+        }
+    }
+}

@@ -193,7 +193,7 @@ impl Reply {
     }
 
     /// What a gateway answers in the application's place.
-    fn page(status: u16) -> Self {
+    pub(super) fn page(status: u16) -> Self {
         let title = format!("{status} {}", reason(status));
         let page = format!("<html><head><title>{title}</title></head><body>{title}</body></html>");
         let kind = ("Content-Type".to_owned(), "text/html".to_owned());

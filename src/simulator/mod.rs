@@ -16,13 +16,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::simulator::answer::{Call, Past};
+use crate::simulator::answer::{Call, Past, Reply};
 use crate::simulator::request::Request;
 use crate::simulator::world::World;
 
@@ -164,7 +165,16 @@ async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shared) -> io::
     stream.set_nodelay(true)?;
     let mut left = Vec::new();
     let key = || shared.lock().world.key.clone();
-    while let Some(request) = Request::read(&mut stream, &mut left, peer, key).await? {
+    loop {
+        let request = match Request::read(&mut stream, &mut left, peer, key).await {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                stream.write_all(&Reply::page(400).into_bytes()).await?;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let last = request.header("connection") == Some("close");
         let (latency, reply, fault) = {
             let mut state = shared.lock();
@@ -196,5 +206,4 @@ async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shared) -> io::
             _ => return Ok(()),
         }
     }
-    Ok(())
 }

@@ -56,7 +56,7 @@ impl Request {
     }
 
     /// Reads the next request, body included; `None` where the client has closed. `left` holds what
-    /// was read beyond the request before.
+    /// was read beyond the request before. What is not HTTP is an error of the kind `InvalidData`.
     pub(super) async fn read(
         stream: &mut (impl AsyncRead + Unpin),
         left: &mut Vec<u8>,
@@ -102,7 +102,7 @@ fn parse(
 ) -> io::Result<Option<(usize, Request)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(head) = parsed.parse(bytes).map_err(io::Error::other)? else {
+    let httparse::Status::Complete(head) = parsed.parse(bytes).map_err(not_http)? else {
         return Ok(None);
     };
     let target = parsed.path.unwrap_or_default();
@@ -135,6 +135,10 @@ fn parse(
         }
     }
     Ok(Some((head, request)))
+}
+
+fn not_http(error: httparse::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn invalid(what: &'static str) -> io::Error {
