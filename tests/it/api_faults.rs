@@ -1,16 +1,13 @@
-//! The client against a server that answers badly, or not at all.
+//! The client against a server that answers, and badly.
 
-use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use importwatch::account::ApiKey;
-use importwatch::api::client::{Client, ClientParams};
-use importwatch::api::error::{Error, Obstacle};
+use importwatch::api::error::Error;
 use importwatch::clock;
 use importwatch::schedule::fault::Fault;
 use importwatch::simulator::fault::Fault as Played;
 use importwatch::simulator::world::{MaxIds, Plan, Rate, RetryAfter};
-use tokio::net::TcpSocket;
 
 use crate::support::{KEY, LONG, id, key, pair, params};
 
@@ -35,7 +32,7 @@ fn code(status_code: u16, code: i64) -> Played {
     status(status_code, &format!(r#"{{"code":{code},"message":"no"}}"#))
 }
 
-/// Asserts what each of `table` is taken for.
+/// Asserts what each of `table`, all of them whole answers, is taken for.
 async fn check(table: impl IntoIterator<Item = (Played, Fault)>) {
     let (simulator, client) = pair(|_| ()).await;
     for (played, expected) in table {
@@ -45,6 +42,8 @@ async fn check(table: impl IntoIterator<Item = (Played, Fault)>) {
             .change(|world| world.fault = Some(played));
         let error = client.import_results(&[id("a")]).await.unwrap_err();
         assert_eq!(error.fault(), expected, "{shown:.200}: {error}");
+        let answered = !matches!(error, Error::NoAnswer { .. });
+        assert!(answered, "{shown:.200}: {error}");
     }
 }
 
@@ -94,10 +93,6 @@ async fn unreadable_answers_are_nothing_but_that() {
     check([
         (Played::Body(b"[\"\xff\"]".to_vec()), UNAVAILABLE),
         (status(204, ""), UNAVAILABLE),
-        (
-            status_with(200, &[("Content-Encoding", "gzip")], "[]"),
-            UNAVAILABLE,
-        ),
         (Played::Body("[".repeat(200_000).into()), UNAVAILABLE),
     ])
     .await;
@@ -114,8 +109,6 @@ async fn the_cap_is_on_the_unpacked_body() {
         (Played::GzipBomb(CAP), UNAVAILABLE),
     ])
     .await;
-    // What an error has behind its beginning does not count, however much it is.
-    check([(status(503, &" ".repeat(17 << 20)), UNAVAILABLE)]).await;
 }
 
 #[tokio::test]
@@ -207,85 +200,6 @@ async fn the_simulators_own_refusals() {
         });
         assert_eq!(ask(&["a"]).await, Err(Fault::Refused));
     }
-}
-
-/// Asserts that `played` keeps the answer away by `expected`, and gives back the error's text.
-async fn obstructed(played: Played, request_timeout: Duration, expected: Obstacle) -> String {
-    let (simulator, _) = pair(|world| world.fault = Some(played)).await;
-    let client = Client::new(&ClientParams {
-        request_timeout,
-        ..params(simulator.base_url())
-    })
-    .unwrap();
-    let error = client.import_results(&[id("secret-id")]).await.unwrap_err();
-    assert_eq!(error.fault(), UNAVAILABLE);
-    let Error::NoAnswer { obstacle, .. } = error else {
-        panic!("{error:?}");
-    };
-    assert_eq!(obstacle, expected, "{error:?}");
-    assert!(error.source().is_some());
-    for shown in [error.to_string(), format!("{error:?}")] {
-        assert!(!shown.contains("secret-id"), "{shown}");
-    }
-    error.to_string()
-}
-
-#[tokio::test]
-async fn broken_answers_are_told_apart_from_slow_ones() {
-    for played in [Played::Reset, Played::ResetInBody, Played::Garbage] {
-        let text = obstructed(played, LONG, Obstacle::Broken).await;
-        assert!(text.contains("broke off or is not HTTP"), "{text}");
-    }
-    let soon = Duration::from_millis(200);
-    for played in [
-        Played::Hang,
-        Played::StallInBody,
-        Played::Drip(Duration::from_millis(100)),
-    ] {
-        let text = obstructed(played, soon, Obstacle::Timeout).await;
-        assert!(text.contains("request_timeout"), "{text}");
-    }
-}
-
-#[tokio::test]
-async fn a_drip_that_ends_in_time_is_an_answer() {
-    let (simulator, client) = pair(|world| world.add(id("a"), Plan::never(1))).await;
-    simulator.control().change(|world| {
-        world.next_faults.push_back(Played::Drip(Duration::ZERO));
-    });
-    assert_eq!(
-        client.import_results(&[id("a")]).await.unwrap().found.len(),
-        1
-    );
-}
-
-#[tokio::test]
-async fn a_request_is_never_sent_twice() {
-    for played in [
-        Played::Reset,
-        Played::Garbage,
-        status(503, ""),
-        status(429, ""),
-    ] {
-        let (simulator, client) = pair(|world| world.fault = Some(played)).await;
-        client.import_results(&[id("a")]).await.unwrap_err();
-        assert_eq!(simulator.control().requests().len(), 1);
-    }
-}
-
-#[tokio::test]
-async fn a_refused_connection_says_so() {
-    // Bound and not listening: nobody else gets the port meanwhile.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let port = socket.local_addr().unwrap().port();
-    let client = Client::new(&params(format!("http://127.0.0.1:{port}").parse().unwrap())).unwrap();
-    let error = client.import_results(&[id("a")]).await.unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.starts_with(&format!("127.0.0.1:{port} refuses connections")),
-        "{text}"
-    );
 }
 
 #[tokio::test]

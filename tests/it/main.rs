@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod api_broken;
 mod api_environment;
 mod api_faults;
 mod api_tls;
