@@ -15,8 +15,10 @@
 //! 3  watch       Watch, Import, Standing
 //! 4  schedule    whom to ask, and when; no I/O
 //!    notice      what to say: wording, urgency; pure
-//! 5  store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
+//! 5  api         the one endpoint: client, wire, error
+//!    store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
 //!    notifier    who says it: the desktop, the log
+//!    simulator   the endpoint, embedded: for the tests and the benches
 //! 9  main        arguments to command to exit code
 //! ```
 //!
@@ -28,12 +30,14 @@
 //! ```
 
 pub mod account;
+pub mod api;
 pub mod clock;
 pub mod failure;
 pub mod notice;
 pub mod notifier;
 pub mod outcome;
 pub mod schedule;
+pub mod simulator;
 pub mod store;
 pub mod task;
 pub mod watch;

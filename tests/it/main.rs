@@ -1,15 +1,22 @@
-//! The tests that need Rust alone.
+//! The tests that need Rust and a C compiler alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test that cannot go on is a failed test"
 )]
 
+mod api;
+mod api_broken;
+mod api_environment;
+mod api_faults;
+mod api_tls;
 mod house;
 mod notifier;
 mod schedule;
+mod simulator;
 mod store;
 mod store_budget;
 mod store_crash;
 mod store_model;
+mod support;
 mod world;
