@@ -6,5 +6,6 @@ pub mod clock;
 pub mod failure;
 pub mod outcome;
 pub mod schedule;
+pub mod settings;
 pub mod task;
 pub mod watch;
