@@ -21,6 +21,7 @@ mod assemble;
 mod document;
 pub mod environment;
 mod fault;
+pub mod key;
 mod layers;
 pub mod load;
 mod locate;

@@ -11,6 +11,7 @@ use importwatch::settings::load::{SettingsError, load};
 use importwatch::settings::{Account, Desktop, LogFormat, Policy, Settings};
 use tempfile::TempDir;
 
+mod keys;
 mod messages;
 mod secrets;
 
