@@ -8,4 +8,5 @@ pub mod outcome;
 pub mod schedule;
 pub mod settings;
 pub mod task;
+pub mod telemetry;
 pub mod watch;

@@ -6,3 +6,4 @@
 )]
 
 mod settings;
+mod telemetry;
