@@ -15,9 +15,11 @@
 //! 3  watch       Watch, Import, Standing
 //! 4  schedule    whom to ask, and when; no I/O
 //!    notice      what to say: wording, urgency; pure
+//!    settings    TOML and environment to Settings; builds nothing; finds the key
 //! 5  api         the one endpoint: client, wire, error
 //!    store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
 //!    notifier    who says it: the desktop, the log
+//!    telemetry   what the log looks like
 //!    simulator   the endpoint, embedded: for the tests and the benches
 //! 9  main        arguments to command to exit code
 //! ```
@@ -37,7 +39,9 @@ pub mod notice;
 pub mod notifier;
 pub mod outcome;
 pub mod schedule;
+pub mod settings;
 pub mod simulator;
 pub mod store;
 pub mod task;
+pub mod telemetry;
 pub mod watch;

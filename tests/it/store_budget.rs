@@ -119,7 +119,10 @@ fn accounts_and_limits_stand_alone() {
     let one = AccountName::default_account();
     let other: AccountName = "other".parse().unwrap();
     let rate = [(millis(1_000), 1), (Duration::from_hours(24), 2)];
-    assert_eq!(store.recent_requests(&one, at(0), millis(9)).unwrap(), Vec::<Duration>::new());
+    assert_eq!(
+        store.recent_requests(&one, at(0), millis(9)).unwrap(),
+        Vec::<Duration>::new()
+    );
     assert_eq!(
         store.claim_request(&one, at(0), &rate).unwrap(),
         Claim::Granted

@@ -1,0 +1,279 @@
+//! The settings: TOML and environment made into one validated, plain [`Settings`].
+//!
+//! It opens the settings file and the files of keys, and nothing else; it builds nothing of what it
+//! describes, and no error, no `Debug` and no message of it shows a key.
+//!
+//! To add a key: a field here (or in `raw`) with its default and its kind of value, and its lines in
+//! `config/importwatch.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+use url::Url;
+
+use crate::account::{AccountName, ApiKey};
+use crate::settings::value::{DAY, HOUR, MINUTE, SECOND};
+
+mod assemble;
+mod document;
+pub mod environment;
+mod fault;
+pub mod key;
+mod layers;
+pub mod load;
+mod locate;
+pub mod mistake;
+mod overrides;
+mod raw;
+mod value;
+
+/// The whole validated configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The file that the settings came from, as an absolute path; `None` where there was none.
+    pub file: Option<PathBuf>,
+    /// The accounts by name; never empty.
+    pub accounts: BTreeMap<AccountName, Account>,
+    /// `[watch]`
+    pub watch: Watch,
+    /// `[poll]`
+    pub poll: Poll,
+    /// `[notify]`
+    pub notify: Notify,
+    /// `[log]`
+    pub log: Log,
+    /// `[state]`
+    pub state: State,
+}
+
+/// `[accounts.NAME]`: one deployment, and where its key is. Paths are absolute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// `http` or `https`, without user, query, fragment and trailing slash (but for the root's).
+    pub base_url: Url,
+    /// The key's file; never beside [`Account::api_key`].
+    pub api_key_file: Option<PathBuf>,
+    /// The key itself, where the settings hold it.
+    pub api_key: Option<InlineKey>,
+    /// 1 to 6,000.
+    pub requests_per_minute: u32,
+    /// 1 to 360,000; `None`: no such limit.
+    pub requests_per_hour: Option<u32>,
+    /// 1 to 8,640,000; `None`: no such limit.
+    pub requests_per_day: Option<u32>,
+    /// The share of the rates left to the user's own uploads: 0 or more, below 1.
+    pub reserve: f64,
+    /// Certificate authorities (PEM) to trust for this account.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A key that stands in the settings themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlineKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The variable that gave it; `None`: the settings file did, which no one else can read.
+    pub variable: Option<String>,
+}
+
+/// `[watch]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// From the start of a watch to its deadline; 1 s to 3,650 days.
+    #[serde(deserialize_with = "value::duration::<_, SECOND, { 3650 * DAY }>")]
+    pub give_up_after: Duration,
+    /// How long the server must not know an id before its task is missing; up to 365 days.
+    #[serde(deserialize_with = "value::duration::<_, 0, { 365 * DAY }>")]
+    pub missing_after: Duration,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            give_up_after: Duration::from_millis(DAY),
+            missing_after: Duration::from_millis(10 * MINUTE),
+        }
+    }
+}
+
+/// `[poll]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Poll {
+    /// When a watch is asked.
+    #[serde(deserialize_with = "value::policy")]
+    pub policy: Policy,
+    /// The first delay between two polls of a watch; 10 ms to 7 days, at most `max_interval`.
+    #[serde(deserialize_with = "value::duration::<_, 10, { 7 * DAY }>")]
+    pub initial_interval: Duration,
+    /// By what the delay grows with each poll; 1 to 10.
+    #[serde(deserialize_with = "value::multiplier")]
+    pub multiplier: f64,
+    /// The longest delay; 10 ms to 7 days.
+    #[serde(deserialize_with = "value::duration::<_, 10, { 7 * DAY }>")]
+    pub max_interval: Duration,
+    /// The most ids a poll may carry; 1 to 1,000.
+    #[serde(deserialize_with = "value::whole::<_, 1, 1000>")]
+    pub batch_size: u32,
+    /// How long a connection may take; 100 ms to 10 min.
+    #[serde(deserialize_with = "value::duration::<_, 100, { 10 * MINUTE }>")]
+    pub connect_timeout: Duration,
+    /// How long a request may take as a whole; 100 ms to 10 min.
+    #[serde(deserialize_with = "value::duration::<_, 100, { 10 * MINUTE }>")]
+    pub request_timeout: Duration,
+}
+
+impl Default for Poll {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Exponential,
+            initial_interval: Duration::from_secs(2),
+            multiplier: 1.5,
+            max_interval: Duration::from_mins(1),
+            batch_size: 100,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// When a watch is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// At growing intervals.
+    Exponential,
+}
+
+/// `[notify]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notify {
+    /// Whether outcomes are shown on the desktop.
+    #[serde(deserialize_with = "value::desktop")]
+    pub desktop: Desktop,
+    /// How long outcomes of one import are gathered into one notice, from the first; up to 1 h.
+    #[serde(deserialize_with = "value::duration::<_, 0, HOUR>")]
+    pub gather: Duration,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self {
+            desktop: Desktop::Auto,
+            gather: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Whether outcomes are shown on the desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desktop {
+    /// If there is a session bus.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or directives that
+    /// tracing-subscriber's `EnvFilter` takes.
+    #[serde(deserialize_with = "value::level")]
+    pub level: String,
+    /// How events are written to standard error.
+    #[serde(deserialize_with = "value::log_format")]
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+/// How events are written to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// As fits where standard error goes; at present always text.
+    Auto,
+    /// One line an event, for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[state]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Where the store is; absolute.
+    pub directory: PathBuf,
+    /// How long settled and told watches are kept; 1 h to 3,650 days.
+    pub keep: Duration,
+}
+
+/// Why there is no account for a task.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AccountError {
+    /// The named account is not in the settings.
+    #[error("there is no account {name}; the settings have {}", listed(.known))]
+    Unknown {
+        /// What was asked for.
+        name: AccountName,
+        /// What there is.
+        known: Vec<AccountName>,
+    },
+    /// None was named, and the settings have several, none of them called `default`.
+    #[error("name an account: the settings have {}, and none called default", listed(.known))]
+    Ambiguous {
+        /// What there is.
+        known: Vec<AccountName>,
+    },
+}
+
+fn listed(names: &[AccountName]) -> String {
+    let names: Vec<_> = names.iter().map(AccountName::as_str).collect();
+    names.join(", ")
+}
+
+impl Settings {
+    /// The account of a task: the named one; else `default`, or the only one.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError`], which lists the accounts that there are.
+    pub fn account_for(&self, named: Option<&AccountName>) -> Result<&AccountName, AccountError> {
+        let known = || self.accounts.keys().cloned().collect();
+        match named {
+            Some(name) => match self.accounts.get_key_value(name) {
+                Some((name, _)) => Ok(name),
+                None => Err(AccountError::Unknown {
+                    name: name.clone(),
+                    known: known(),
+                }),
+            },
+            None => self
+                .unnamed_account()
+                .ok_or_else(|| AccountError::Ambiguous { known: known() }),
+        }
+    }
+
+    /// The account that is meant where none is named: `default`, or the only one.
+    fn unnamed_account(&self) -> Option<&AccountName> {
+        let default = self.accounts.get_key_value("default").map(|(name, _)| name);
+        match self.accounts.len() {
+            1 => self.accounts.keys().next(),
+            _ => default,
+        }
+    }
+}
