@@ -21,6 +21,9 @@
 //!    notifier    who says it: the desktop, the log
 //!    telemetry   what the log looks like
 //!    simulator   the endpoint, embedded: for the tests and the benches
+//! 6  relay       outbox to notices to notifiers
+//! 7  daemon      the effect loop: Step to I/O to Input; shutdown
+//! 8  cli         one file a command
 //! 9  main        arguments to command to exit code
 //! ```
 //!
@@ -33,11 +36,14 @@
 
 pub mod account;
 pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod daemon;
 pub mod failure;
 pub mod notice;
 pub mod notifier;
 pub mod outcome;
+pub mod relay;
 pub mod schedule;
 pub mod settings;
 pub mod simulator;

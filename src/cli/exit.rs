@@ -1,0 +1,45 @@
+//! The exit codes: the one table that scripts rely on.
+
+use std::process::ExitCode;
+
+use crate::daemon::DaemonError;
+use crate::store::error::StoreError;
+use crate::store::lock::LockError;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Bad arguments or settings, no key where one is needed, or an id that cannot be used.
+    Usage,
+    /// What is left belongs to accounts that are refused or could not be asked.
+    Unasked,
+    /// The store failed, or another daemon holds it.
+    Store,
+}
+
+impl Exit {
+    /// The code that the system sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Usage => 2,
+            Self::Unasked => 4,
+            Self::Store => 5,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// How a command ends that failed so.
+pub(super) fn of(error: &anyhow::Error) -> Exit {
+    let store = error.is::<StoreError>() || error.is::<LockError>() || error.is::<DaemonError>();
+    if store { Exit::Store } else { Exit::Usage }
+}

@@ -1,0 +1,175 @@
+//! The real program in a home of its own, against the simulator.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use importwatch::simulator::Simulator;
+use importwatch::simulator::world::World;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The key that the simulator takes.
+pub(crate) const KEY: &str = "app-correct-horse-battery";
+
+/// A home with settings, a state directory and nothing else.
+#[derive(Debug)]
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+/// How a command ended, and what it printed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A simulator that takes [`KEY`].
+pub(crate) async fn simulator() -> Simulator {
+    let key = importwatch::account::ApiKey::new(KEY).unwrap();
+    Simulator::start(World::new(key)).await.unwrap()
+}
+
+impl Home {
+    /// A home whose settings name `base_url` and poll fast, with `more` at their end.
+    pub(crate) fn new(base_url: &str, more: &str) -> Self {
+        let home = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        home.write("api-key", KEY);
+        home.settings(&format!(
+            "[accounts.default]\nbase_url = \"{base_url}\"\napi_key_file = \"api-key\"\n\
+            requests_per_minute = 6000\n\
+            [poll]\ninitial_interval = \"20ms\"\nmax_interval = \"200ms\"\n{more}"
+        ));
+        home
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn settings(&self, text: &str) {
+        self.write("config.toml", text);
+    }
+
+    /// A file that no one else can read.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// The program, with these arguments and an environment of its own.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_importwatch"));
+        command
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("IMPORTWATCH_CONFIG", self.path("config.toml"))
+            .env("TZ", "UTC")
+            .args(arguments);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).output().unwrap().into()
+    }
+
+    /// Runs a command to its end with this on its standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_owned();
+        let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+        let ended = child.wait_with_output().unwrap().into();
+        writer.join().unwrap();
+        ended
+    }
+
+    /// Starts a daemon, whose log goes to the file `log`.
+    pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        let all: Vec<&str> = ["daemon"].iter().chain(arguments).copied().collect();
+        let child = self
+            .command(&all)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Daemon { child: Some(child) }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// What `list --json` prints, with these arguments more.
+    pub(crate) fn list(&self, arguments: &[&str]) -> Vec<Value> {
+        let all: Vec<&str> = ["list", "--json"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        let ended = self.run(&all);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+        let lines = ended.out.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+/// A daemon that dies with the test.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    child: Option<Child>,
+}
+
+impl Daemon {
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
