@@ -2,5 +2,6 @@
 
 mod store;
 mod store_budget;
+mod store_calls;
 mod store_crash;
 mod store_model;
