@@ -13,13 +13,15 @@ use importwatch::store::changes::Seq;
 use importwatch::store::imports::Standing;
 use importwatch::store::outbox::{Channel, News, OutboxKey};
 use importwatch::store::remove::Removed;
-use importwatch::store::watches::Filter;
+use importwatch::store::watches::{Filter, Which};
 use importwatch::watch::{ImportKey, State};
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use crate::store::{at, failure, id, open, reopen, settled};
 
 const IDS: usize = 8;
+const NAMES: [&str; 2] = ["one", "two"];
 const CHANNELS: [Channel; 2] = [Channel::Log, Channel::Desktop];
 
 #[derive(Debug, Clone)]
@@ -333,15 +335,11 @@ fn check(store: &Store, model: &Model) {
             expected.outcome.map(|(outcome, s, n)| (outcome, at(s), n))
         );
     }
+    check_imports(store, model);
     for n in 0..IDS {
         let past = model.watches.iter().filter(|w| w.id == n && w.superseded);
         assert_eq!(store.history(&id(n)).unwrap().len(), past.count());
     }
-    let imports = model.imports.keys().map(|key| (*key, model.standing(*key)));
-    let imports: Vec<_> = imports.filter(|(_, standing)| standing.tasks > 0).collect();
-    let found = store.imports(None, 99).unwrap();
-    let found: Vec<_> = found.iter().map(|(import, s)| (import.key, *s)).collect();
-    assert_eq!(found, imports);
     for channel in CHANNELS {
         let numbers = model.outbox.iter().filter(|(of, _)| *of == channel);
         let of_number = |number| model.watches.iter().find(|w| w.number == number).unwrap();
@@ -363,6 +361,37 @@ fn check(store: &Store, model: &Model) {
     }
 }
 
+fn check_imports(store: &Store, model: &Model) {
+    let imports = model.imports.keys().map(|key| (*key, model.standing(*key)));
+    let imports: Vec<_> = imports.filter(|(_, standing)| standing.tasks > 0).collect();
+    let found = store.imports(None, 99).unwrap();
+    let found: Vec<_> = found.iter().map(|(import, s)| (import.key, *s)).collect();
+    assert_eq!(found, imports);
+    for (key, _) in &imports {
+        let of_it = |watch: &&Watch| watch.import == *key && !watch.superseded;
+        let expected: Vec<_> = model
+            .watches
+            .iter()
+            .filter(of_it)
+            .map(|w| id(w.id))
+            .collect();
+        let filter = Filter {
+            import: Some(*key),
+            which: Which::All,
+        };
+        let listed = store.watches(filter, Seq::START, 99).unwrap();
+        let listed: Vec<_> = listed.into_iter().map(|(_, watch)| watch.id).collect();
+        assert_eq!(listed, expected);
+    }
+    for name in NAMES {
+        let newest = imports
+            .iter()
+            .rfind(|(key, _)| model.imports[key].0 == name);
+        let found = store.find_import(name, &TimeZone::UTC).unwrap();
+        assert_eq!(found.map(|import| import.key), newest.map(|(key, _)| *key));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -373,7 +402,7 @@ proptest! {
         for op in ops {
             match op {
                 Op::Add { ids, account, name, new } => {
-                    let name = ["one", "two"][name].to_owned();
+                    let name = NAMES[name].to_owned();
                     let given = Add {
                         account: name_of(account),
                         import: if new { ImportChoice::New(name) } else { ImportChoice::Named(name) },
