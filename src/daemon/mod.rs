@@ -480,13 +480,11 @@ impl Daemon {
     async fn close(mut self) {
         self.polls.shutdown().await;
         let now = clock::now();
-        loop {
-            match self.schedule.next_step(now) {
-                step @ (Step::Settle { .. } | Step::Tell { .. } | Step::Remember { .. }) => {
-                    self.take(step, now);
-                }
-                Step::Poll { .. } | Step::Sleep { .. } | Step::Idle => break,
-            }
+        // What the schedule has decided is kept; a poll that it wants is not sent.
+        while let step @ (Step::Settle { .. } | Step::Tell { .. } | Step::Remember { .. }) =
+            self.schedule.next_step(now)
+        {
+            self.take(step, now);
         }
         self.note();
         self.jobs.finish().await;

@@ -89,13 +89,13 @@ impl Store {
         };
         for chunk in ids.chunks(CHUNK) {
             let import = self.write("add tasks", |tx| {
-                let mut session = Session::begin(tx, add, addition.import.as_ref(), now)?;
+                let mut additions = Additions::begin(tx, add, addition.import.as_ref(), now)?;
                 let mut insert = tx.prepare_cached(INSERT)?;
                 for id in chunk {
-                    let added = session.add(&mut insert, id)?;
+                    let added = additions.add(&mut insert, id)?;
                     addition.ids.push(added);
                 }
-                session.end()
+                additions.end()
             })?;
             addition.import = import.or(addition.import);
         }
@@ -108,7 +108,7 @@ const INSERT: &str = "INSERT INTO watch (seq, id, account, import, added_at, dea
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) WHERE superseded = 0 DO NOTHING";
 
 /// The additions of one transaction.
-struct Session<'tx> {
+struct Additions<'tx> {
     tx: &'tx Connection,
     account: i64,
     import: Import,
@@ -121,7 +121,7 @@ struct Session<'tx> {
     names: HashMap<i64, Arc<str>>,
 }
 
-impl<'tx> Session<'tx> {
+impl<'tx> Additions<'tx> {
     fn begin(
         tx: &'tx Connection,
         add: &Add,

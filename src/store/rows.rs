@@ -291,9 +291,8 @@ mod tests {
         assert!(time("SELECT 1, 9223372036854775807").is_err());
     }
 
-    #[test]
-    fn a_page_ends_with_its_failures() {
-        let mut page = Page::of(5);
+    /// How many watches with so many failures, each with so long a reason, fill a page.
+    fn fill(failures: usize, reason: usize) -> usize {
         let failure = Failure {
             row: None,
             first_row: None,
@@ -301,31 +300,43 @@ mod tests {
             kind: crate::failure::FailureKind::Unknown,
             column: None,
             value: None,
-            reason: "x".repeat(Page::BYTES / 2),
+            reason: "x".repeat(reason),
         };
         let mut settlement = Settlement::ours(Outcome::Failed, Counts::default());
-        settlement.failures = vec![failure];
+        settlement.failures = vec![failure; failures];
+        let epoch = Timestamp::UNIX_EPOCH;
         let watch = Watch {
             id: "x".parse().unwrap(),
             account: AccountName::default_account(),
             import: Import {
                 key: ImportKey(1),
                 name: "x".to_owned(),
-                started_at: Timestamp::UNIX_EPOCH,
+                started_at: epoch,
             },
-            added_at: Timestamp::UNIX_EPOCH,
-            deadline: Timestamp::UNIX_EPOCH,
+            added_at: epoch,
+            deadline: epoch,
             polls: 0,
             polled_at: None,
             progress: None,
             state: State::Settled {
-                at: Timestamp::UNIX_EPOCH,
+                at: epoch,
                 settlement,
             },
         };
-        page.take(Some(&watch));
-        assert!(!page.is_full());
-        page.take(Some(&watch));
-        assert!(page.is_full());
+        let mut page = Page::of(5);
+        let mut taken = 0;
+        while !page.is_full() {
+            page.take(Some(&watch));
+            taken += 1;
+        }
+        taken
+    }
+
+    #[test]
+    fn a_page_ends_with_its_entries_its_failures_or_their_text() {
+        assert_eq!(fill(0, 0), 5);
+        assert_eq!(fill(Page::FAILURES / 2, 0), 2);
+        assert_eq!(fill(1, Page::BYTES / 2), 2);
+        assert_eq!(fill(1, Page::BYTES * 2), 1);
     }
 }

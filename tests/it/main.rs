@@ -19,6 +19,7 @@ mod settings;
 mod simulator;
 mod store;
 mod store_budget;
+mod store_calls;
 mod store_crash;
 mod store_model;
 mod support;

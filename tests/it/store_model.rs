@@ -13,13 +13,15 @@ use importwatch::store::add::{Add, Added, ImportChoice};
 use importwatch::store::changes::Seq;
 use importwatch::store::outbox::{News, OutboxKey};
 use importwatch::store::remove::Removed;
-use importwatch::store::watches::Filter;
+use importwatch::store::watches::{Filter, Which};
 use importwatch::watch::{ImportKey, Standing, State};
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use crate::store::{at, failure, id, open, reopen, settled};
 
 const IDS: usize = 8;
+const NAMES: [&str; 2] = ["one", "two"];
 const CHANNELS: [Channel; 2] = [Channel::Log, Channel::Desktop];
 
 #[derive(Debug, Clone)]
@@ -176,7 +178,7 @@ fn add(store: &mut Store, model: &mut Model, given: &[usize], add: &Add, account
             Some((_, _, true)) => assert_eq!(added, Added::Again),
             None => assert_eq!(added, Added::New),
         }
-        let import = import.expect("an id was added, so there is an import");
+        let import = import.unwrap();
         model.imports.insert(import, (name.clone(), now));
         model.watches.push(Watch {
             number: model.made,
@@ -214,12 +216,12 @@ fn settle(
         };
         watch.outcome = Some((outcome, now, failures));
         let number = watch.number;
-        // Whoever follows the changes is the one who settles.
-        model.followed.remove(&id);
         model
             .outbox
             .extend(CHANNELS.map(|channel| (channel, number)));
         expected += 1;
+        // Whoever settles a task is the one who follows the changes.
+        model.followed.remove(&id);
     }
     assert_eq!(count, expected);
 }
@@ -260,7 +262,7 @@ fn prune(store: &mut Store, model: &mut Model, age: i64) {
     });
 }
 
-/// What a daemon does: removals first, then additions, page by page. It forgets what it settled.
+/// What a daemon does: removals first, then additions, page by page.
 fn follow(store: &mut Store, model: &mut Model) {
     let number = |text: String| usize::from_str_radix(&text, 16).unwrap();
     loop {
@@ -287,16 +289,12 @@ fn follow(store: &mut Store, model: &mut Model) {
             break;
         }
     }
-    let current = model.watches.iter().filter(|watch| !watch.superseded);
-    let (pending, settled): (Vec<_>, Vec<_>) = current.partition(|w| w.outcome.is_none());
-    let settled: BTreeSet<_> = settled.iter().map(|watch| watch.id).collect();
-    let known = model
-        .followed
-        .keys()
-        .copied()
-        .filter(|id| !settled.contains(id));
-    let pending: BTreeSet<_> = pending.iter().map(|watch| watch.id).collect();
-    assert_eq!(known.collect::<BTreeSet<_>>(), pending);
+    let pending = model.watches.iter().filter(|w| w.outcome.is_none());
+    let pending: BTreeSet<_> = pending.map(|watch| watch.id).collect();
+    assert_eq!(
+        model.followed.keys().copied().collect::<BTreeSet<_>>(),
+        pending
+    );
 }
 
 fn name_of(account: usize) -> AccountName {
@@ -328,17 +326,11 @@ fn check(store: &Store, model: &Model) {
             expected.outcome.map(|(outcome, s, n)| (outcome, at(s), n))
         );
     }
+    check_imports(store, model);
     for n in 0..IDS {
         let past = model.watches.iter().filter(|w| w.id == n && w.superseded);
         assert_eq!(store.history(&id(n)).unwrap().len(), past.count());
     }
-    let imports = model.imports.keys().map(|key| (*key, model.standing(*key)));
-    let imports: Vec<_> = imports
-        .filter(|(_, standing)| standing.tasks() > 0)
-        .collect();
-    let found = store.imports(None, 99).unwrap();
-    let found: Vec<_> = found.iter().map(|(import, s)| (import.key, *s)).collect();
-    assert_eq!(found, imports);
     for channel in CHANNELS {
         let numbers = model.outbox.iter().filter(|(of, _)| *of == channel);
         let of_number = |number| model.watches.iter().find(|w| w.number == number).unwrap();
@@ -360,6 +352,39 @@ fn check(store: &Store, model: &Model) {
     }
 }
 
+fn check_imports(store: &Store, model: &Model) {
+    let imports = model.imports.keys().map(|key| (*key, model.standing(*key)));
+    let imports: Vec<_> = imports
+        .filter(|(_, standing)| standing.tasks() > 0)
+        .collect();
+    let found = store.imports(None, 99).unwrap();
+    let found: Vec<_> = found.iter().map(|(import, s)| (import.key, *s)).collect();
+    assert_eq!(found, imports);
+    for (key, _) in &imports {
+        let of_it = |watch: &&Watch| watch.import == *key && !watch.superseded;
+        let expected: Vec<_> = model
+            .watches
+            .iter()
+            .filter(of_it)
+            .map(|w| id(w.id))
+            .collect();
+        let filter = Filter {
+            import: Some(*key),
+            which: Which::All,
+        };
+        let listed = store.watches(filter, Seq::START, 99).unwrap();
+        let listed: Vec<_> = listed.into_iter().map(|(_, watch)| watch.id).collect();
+        assert_eq!(listed, expected);
+    }
+    for name in NAMES {
+        let newest = imports
+            .iter()
+            .rfind(|(key, _)| model.imports[key].0 == name);
+        let found = store.find_import(name, &TimeZone::UTC).unwrap();
+        assert_eq!(found.map(|import| import.key), newest.map(|(key, _)| *key));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -370,7 +395,7 @@ proptest! {
         for op in ops {
             match op {
                 Op::Add { ids, account, name, new } => {
-                    let name = ["one", "two"][name].to_owned();
+                    let name = NAMES[name].to_owned();
                     let given = Add {
                         account: name_of(account),
                         import: if new { ImportChoice::New(name) } else { ImportChoice::Named(name) },
