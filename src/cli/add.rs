@@ -104,11 +104,11 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
     if found == 0 {
         bail!("standard input held no ids: nothing was added");
     }
-    if !context.quiet {
+    if !context.flags.quiet {
         print(&tally, &add)?;
     }
     let rung = tally.new + tally.again > 0 && doorbell::ring(&directory);
-    if !rung && tally.new + tally.again > 0 && !context.quiet {
+    if !rung && tally.new + tally.again > 0 && !context.flags.quiet {
         output::say(&format!(
             "no daemon is running on {}; start one with: importwatch daemon",
             directory.path().display()

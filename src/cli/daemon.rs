@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::account::AccountName;
@@ -33,34 +34,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     telemetry::init(&log(context))?;
-    // The files of keys and certificates are read before anything is touched.
-    let mut accounts = Vec::new();
-    for (name, account) in &context.settings.accounts {
-        accounts.push(setup_account(context, name, account)?);
-    }
-    let settings = &context.settings;
-    let poll = &settings.poll;
-    let schedule = Parameters {
-        pacing: Pacing::new(poll.initial_interval, poll.multiplier, poll.max_interval)?,
-        missing_after: settings.watch.missing_after,
-        seed: fastrand::u64(..),
-    };
-    let (notifiers, dropped) = notifiers(context);
-    let setup = Setup {
-        directory: context.state()?,
-        accounts,
-        schedule,
-        notifiers,
-        dropped,
-        gather: settings.notify.gather,
-        keep: settings.state.keep,
-        until_settled: arguments.until_settled,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_keep_alive(THREADS_WAIT)
-        .build()
-        .context("cannot start: the system gives no timer or no I/O queue")?;
+    let setup = setup(context, arguments.until_settled)?;
+    let runtime = runtime()?;
     let end = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -86,10 +61,46 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     }
 }
 
+/// Where the daemon runs: one thread, and others only for what blocks.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(THREADS_WAIT)
+        .build()
+        .context("cannot start: the system gives no timer or no I/O queue")
+}
+
+/// What the daemon runs with, by the settings.
+pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Setup> {
+    // The files of keys and certificates are read before anything is touched.
+    let mut accounts = Vec::new();
+    for (name, account) in &context.settings.accounts {
+        accounts.push(setup_account(context, name, account)?);
+    }
+    let settings = &context.settings;
+    let poll = &settings.poll;
+    let schedule = Parameters {
+        pacing: Pacing::new(poll.initial_interval, poll.multiplier, poll.max_interval)?,
+        missing_after: settings.watch.missing_after,
+        seed: fastrand::u64(..),
+    };
+    let (notifiers, dropped) = notifiers(context);
+    Ok(Setup {
+        directory: context.state()?,
+        accounts,
+        schedule,
+        notifiers,
+        dropped,
+        gather: settings.notify.gather,
+        keep: settings.state.keep,
+        until_settled,
+    })
+}
+
 /// What the log shows: the settings, or what the flags say.
-fn log(context: &Context) -> LogParams {
+pub(super) fn log(context: &Context) -> LogParams {
     let settings = &context.settings.log;
-    let level = match (context.quiet, context.verbose) {
+    let level = match (context.flags.quiet, context.flags.verbose) {
         (true, _) => "error",
         (false, 0) => settings.level.as_str(),
         (false, 1) => "debug",

@@ -17,6 +17,8 @@ pub enum Exit {
     Unasked,
     /// The store failed, or another daemon holds it.
     Store,
+    /// Interrupted, a command other than `daemon`.
+    Interrupted,
 }
 
 impl Exit {
@@ -28,6 +30,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Unasked => 4,
             Self::Store => 5,
+            Self::Interrupted => 130,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::watch::{State, Watch};
 /// Watches read at once; no transaction stays open while they are printed.
 const PAGE: usize = 1000;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Arguments {
     /// Those of this import alone: the newest of this name, or NAME@2026-11-21T02:00 for an older
     #[arg(long, value_name = "NAME")]
@@ -75,7 +75,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
             break;
         }
     }
-    if heading.is_none() && !arguments.json && !context.quiet {
+    if heading.is_none() && !arguments.json && !context.flags.quiet {
         writeln!(out, "{}", nothing(filter))?;
     }
     out.flush()?;

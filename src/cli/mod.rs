@@ -5,6 +5,7 @@
 
 mod add;
 mod daemon;
+mod demo;
 pub mod exit;
 mod ids;
 mod json;
@@ -14,7 +15,7 @@ mod output;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::exit::Exit;
 use crate::notice::safe;
@@ -32,6 +33,15 @@ use crate::store::directory::StateDir;
     arg_required_else_help = true
 )]
 struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be said before or after any command.
+#[derive(Debug, Clone, Args)]
+struct Flags {
     /// Read the settings from this file
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -41,8 +51,6 @@ struct Arguments {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    #[command(subcommand)]
-    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,19 +62,27 @@ enum Command {
     /// Show the watch list and what became of it
     #[command(visible_alias = "ls")]
     List(list::Arguments),
+    /// Show the whole thing at work against a simulated server: no key, no network
+    Demo(demo::Arguments),
 }
 
 /// What every command has.
 #[derive(Debug)]
 struct Context {
+    flags: Flags,
     settings: Settings,
     environment: Environment,
-    /// 0, or how much more than usual is to be said.
-    verbose: u8,
-    quiet: bool,
 }
 
 impl Context {
+    fn load(flags: &Flags, environment: Environment) -> anyhow::Result<Self> {
+        Ok(Self {
+            flags: flags.clone(),
+            settings: load::load(flags.config.as_deref(), &environment)?,
+            environment,
+        })
+    }
+
     fn state(&self) -> anyhow::Result<StateDir> {
         Ok(StateDir::open(&self.settings.state.directory)?)
     }
@@ -98,17 +114,15 @@ pub fn run() -> Exit {
 }
 
 fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
+    let Arguments { flags, command } = arguments;
     let environment = Environment::of_process();
-    let context = Context {
-        settings: load::load(arguments.config.as_deref(), &environment)?,
-        environment,
-        verbose: arguments.verbose,
-        quiet: arguments.quiet,
-    };
-    match arguments.command {
-        Command::Daemon(arguments) => daemon::run(&context, &arguments),
-        Command::Add(arguments) => add::run(&context, arguments),
-        Command::List(arguments) => list::run(&context, &arguments),
+    let context = |environment| Context::load(&flags, environment);
+    match command {
+        Command::Daemon(arguments) => daemon::run(&context(environment)?, &arguments),
+        Command::Add(arguments) => add::run(&context(environment)?, arguments),
+        Command::List(arguments) => list::run(&context(environment)?, &arguments),
+        // It brings settings of its own, so that it works whatever the user's are.
+        Command::Demo(arguments) => demo::run(&flags, &environment, &arguments),
     }
 }
 

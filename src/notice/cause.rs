@@ -31,7 +31,8 @@ struct Cause<'a> {
 /// One line for each cause, the most frequent first, at most `most`; a last one says how many causes
 /// were left out. Rows are named by their numbers if `name_rows`, else counted. What the server said
 /// is made safe and cut.
-pub(super) fn lines(tasks: &[TaskNews], most: usize, name_rows: bool) -> Vec<String> {
+#[must_use]
+pub fn lines(tasks: &[TaskNews], most: usize, name_rows: bool) -> Vec<String> {
     let mut causes = group(tasks);
     // The sort is stable, so that equally frequent causes stay in the server's order.
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.entries));

@@ -5,7 +5,7 @@
 
 pub mod account;
 pub mod amount;
-mod cause;
+pub mod cause;
 pub mod channel;
 pub mod import;
 pub mod safe;

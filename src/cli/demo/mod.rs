@@ -1,0 +1,182 @@
+//! `importwatch demo`: the whole thing against the embedded simulator, in a temporary folder.
+//!
+//! It is the real engine with short delays: the daemon's own loop, the real store, a real socket and
+//! real notices. It asks no server but its own, needs no key, and leaves nothing behind.
+
+mod stage;
+mod view;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::account::{AccountName, ApiKey};
+use crate::cli::demo::view::View;
+use crate::cli::exit::Exit;
+use crate::cli::{Context, Flags, daemon, list};
+use crate::clock;
+use crate::daemon::End;
+use crate::settings::environment::Environment;
+use crate::simulator::Simulator;
+use crate::store::Store;
+use crate::store::add::{Add, ImportChoice};
+use crate::store::directory::StateDir;
+use crate::telemetry;
+
+/// How long it may take at the most. It takes about 12 seconds; the rest is for a desktop that does
+/// not answer.
+const LONGEST: Duration = Duration::from_secs(28);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Show no desktop notifications
+    #[arg(long)]
+    no_desktop: bool,
+}
+
+pub(super) fn run(
+    flags: &Flags,
+    environment: &Environment,
+    arguments: &Arguments,
+) -> anyhow::Result<Exit> {
+    let folder = TempDir::with_prefix("importwatch-demo-")
+        .context("cannot make a temporary folder; is there room in the one that TMPDIR names?")?;
+    let runtime = daemon::runtime()?;
+    let result = runtime.block_on(perform(flags, environment, arguments, folder.path()));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    // Removed by hand, so that a failure is told and not passed over.
+    let path = folder.path().to_owned();
+    folder
+        .close()
+        .with_context(|| format!("cannot remove the demo's folder {}", path.display()))?;
+    result
+}
+
+async fn perform(
+    flags: &Flags,
+    environment: &Environment,
+    arguments: &Arguments,
+    folder: &Path,
+) -> anyhow::Result<Exit> {
+    let key = format!("demo-{:016x}", fastrand::u64(..));
+    let simulator = Simulator::start(stage::world(ApiKey::new(&key)?))
+        .await
+        .context("cannot open a socket on 127.0.0.1 for the simulated server")?;
+    let file = folder.join("config.toml");
+    let text = settings(arguments, simulator.base_url().as_str(), &key);
+    fs::write(&file, text)
+        .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o600)))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let flags = Flags {
+        config: Some(file),
+        ..flags.clone()
+    };
+    // Nothing of the user's environment changes the demo, except where its desktop is.
+    let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(b"IMPORTWATCH");
+    let environment = environment
+        .iter()
+        .filter(|(name, _)| !ours(name) && *name != "STATE_DIRECTORY");
+    let context = &Context::load(&flags, environment.collect())?;
+    if flags.verbose > 0 {
+        telemetry::init(&daemon::log(context))?;
+    }
+    let mut view = View::new(flags.quiet);
+    view.begin(simulator.base_url().as_str())?;
+    let directory = context.state()?;
+    let mut store = Store::open(&directory)?;
+    for import in stage::imports() {
+        add(&mut store, &import)?;
+        let tasks = import.tasks.len() + usize::from(import.bad.is_some());
+        view.added(import.name, tasks)?;
+    }
+    let setup = daemon::setup(context, true)?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let limit = tokio::time::sleep(LONGEST);
+    let shutdown = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            () = limit => {}
+        }
+    };
+    let watching = crate::daemon::run(setup, shutdown);
+    let end = tokio::select! {
+        end = watching => end?,
+        shown = show(&directory, &simulator, &mut view) => match shown? {},
+    };
+    view.settled(&store)?;
+    if end == End::Stopped {
+        view.stopped()?;
+        return Ok(Exit::Interrupted);
+    }
+    view.table()?;
+    list::run(context, &list::Arguments::default())?;
+    view.end(&store, &simulator.control().requests())?;
+    simulator.stop().await;
+    Ok(Exit::Done)
+}
+
+/// The settings of the demo: short delays, the simulator's address, a state directory of its own.
+fn settings(arguments: &Arguments, base_url: &str, key: &str) -> String {
+    let desktop = if arguments.no_desktop {
+        "false"
+    } else {
+        "\"auto\""
+    };
+    format!(
+        "[accounts.demo]\nbase_url = {base_url:?}\napi_key = {key:?}\nrequests_per_minute = 600\n\
+        [watch]\nmissing_after = \"4s\"\n\
+        [poll]\ninitial_interval = \"250ms\"\nmax_interval = \"1s\"\nbatch_size = 20\n\
+        [notify]\ndesktop = {desktop}\ngather = \"1s\"\n\
+        [state]\ndirectory = \"state\"\n"
+    )
+}
+
+fn add(store: &mut Store, import: &stage::Import) -> anyhow::Result<()> {
+    let ids: Vec<_> = import
+        .tasks
+        .iter()
+        .map(|(id, _)| id.clone())
+        .chain(import.bad.clone())
+        .collect();
+    let account: AccountName = "demo".parse()?;
+    let add = Add {
+        account,
+        import: ImportChoice::Named(import.name.to_owned()),
+        give_up_after: import.give_up_after,
+    };
+    store.add(&add, &ids, clock::wall())?;
+    Ok(())
+}
+
+/// What never ends well: it shows what happens until it is dropped.
+enum Never {}
+
+/// Plays the troubles when their time comes, and shows what the store says.
+async fn show(
+    directory: &StateDir,
+    simulator: &Simulator,
+    view: &mut View,
+) -> anyhow::Result<Never> {
+    let store = Store::open(directory)?;
+    let start = clock::now();
+    let mut troubles = stage::troubles().into_iter().peekable();
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        while let Some((_, announced, faults)) =
+            troubles.next_if(|(at, ..)| *at <= clock::now().since(start))
+        {
+            view.trouble(announced)?;
+            simulator
+                .control()
+                .change(|world| world.next_faults.extend(faults));
+        }
+        view.settled(&store)?;
+    }
+}
