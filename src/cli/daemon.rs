@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::account::AccountName;
+use crate::account::{AccountName, ApiKey};
 use crate::api::client::{Client, ClientParams};
 use crate::cli::Context;
 use crate::cli::exit::Exit;
@@ -118,6 +118,23 @@ fn setup_account(
     account: &settings::Account,
 ) -> anyhow::Result<AccountSetup> {
     let (key, _) = key::find(&context.settings, name, &context.environment)?;
+    Ok(AccountSetup {
+        name: name.clone(),
+        client: client(context, name, account, key)?,
+        parameters: AccountParameters {
+            batch_size: context.settings.poll.batch_size,
+            rates: rates(account),
+        },
+    })
+}
+
+/// Who asks for an account.
+pub(super) fn client(
+    context: &Context,
+    name: &AccountName,
+    account: &settings::Account,
+    key: ApiKey,
+) -> anyhow::Result<Client> {
     let ca_pem = match &account.ca_file {
         None => None,
         Some(path) => Some(std::fs::read(path).with_context(|| {
@@ -125,28 +142,24 @@ fn setup_account(
         })?),
     };
     let poll = &context.settings.poll;
-    let client = Client::new(&ClientParams {
+    Client::new(&ClientParams {
         base_url: account.base_url.clone(),
         key,
         ca_pem,
         connect_timeout: poll.connect_timeout,
         request_timeout: poll.request_timeout,
     })
-    .with_context(|| format!("account {name}: cannot set up the connection"))?;
-    let rates = Rates::new(
+    .with_context(|| format!("account {name}: cannot set up the connection"))
+}
+
+/// How often an account may be asked.
+pub(super) fn rates(account: &settings::Account) -> Rates {
+    Rates::new(
         account.requests_per_minute,
         account.requests_per_hour,
         account.requests_per_day,
         account.reserve,
-    );
-    Ok(AccountSetup {
-        name: name.clone(),
-        client,
-        parameters: AccountParameters {
-            batch_size: poll.batch_size,
-            rates,
-        },
-    })
+    )
 }
 
 /// The notifiers that are on, and the channels that the settings have turned off.

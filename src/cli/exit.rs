@@ -35,6 +35,25 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The one of two that is said where both apply.
+    pub(super) fn or(self, other: Self) -> Self {
+        // The store first, then what could not be asked: the order of the contract.
+        let rank = |exit| match exit {
+            Self::Interrupted => 5,
+            Self::Store => 4,
+            Self::Unasked => 3,
+            Self::Usage => 2,
+            Self::Done => 0,
+        };
+        if rank(other) > rank(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())

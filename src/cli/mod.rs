@@ -4,6 +4,7 @@
 //! work to standard error.
 
 mod add;
+mod check;
 mod daemon;
 mod demo;
 pub mod exit;
@@ -62,6 +63,8 @@ enum Command {
     /// Show the watch list and what became of it
     #[command(visible_alias = "ls")]
     List(list::Arguments),
+    /// Look whether everything is in order: settings, keys, store, notifiers
+    Check(check::Arguments),
     /// Show the whole thing at work against a simulated server: no key, no network
     Demo(demo::Arguments),
 }
@@ -121,6 +124,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Daemon(arguments) => daemon::run(&context(environment)?, &arguments),
         Command::Add(arguments) => add::run(&context(environment)?, arguments),
         Command::List(arguments) => list::run(&context(environment)?, &arguments),
+        Command::Check(arguments) => check::run(&context(environment)?, &arguments),
         // It brings settings of its own, so that it works whatever the user's are.
         Command::Demo(arguments) => demo::run(&flags, &environment, &arguments),
     }

@@ -101,7 +101,8 @@ impl Daemon {
     }
 
     fn say_trouble(&mut self, account: AccountName, error: &Error, fault: Fault) {
-        let cause = safe::causes(error);
+        // Its text says already what it came from.
+        let cause = safe::one_line(&error.to_string());
         if self.causes.contains_key(&account) {
             tracing::debug!(%account, ?cause, "the poll failed again");
         } else {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use notify_rust::{Hint, Notification, NotificationHandle, Timeout};
 
-use crate::notice::{Notice, Subject, Tone, Urgency, Wording, wording};
+use crate::notice::{Notice, Subject, Tone, Urgency, Wording, safe, wording};
 use crate::notifier::NotifierError;
 use crate::watch::ImportKey;
 
@@ -112,6 +112,39 @@ pub fn has_session_bus(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     socket.is_ok_and(|socket| socket.file_type().is_socket())
 }
 
+/// The name and version of the notification server that is there, within [`LIMIT`].
+///
+/// # Errors
+///
+/// [`NotifierError`]: no bus, no server, or no answer in time.
+///
+/// # Panics
+///
+/// Outside a tokio runtime with I/O and time enabled.
+pub async fn server() -> Result<String, NotifierError> {
+    let limit = LIMIT;
+    let asked = ask::<(String, String, String, String)>("GetServerInformation");
+    let (name, _, version, _) = tokio::time::timeout(limit, asked)
+        .await
+        .map_err(|source| NotifierError::Silent { limit, source })??;
+    Ok(safe::start(&format!("{name} {version}"), 60))
+}
+
+/// Asks the notification server something that takes no arguments.
+async fn ask<T>(method: &str) -> Result<T, NotifierError>
+where
+    T: for<'de> serde::Deserialize<'de> + zbus::zvariant::Type,
+{
+    let connection = zbus::Connection::session()
+        .await
+        .map_err(NotifierError::NoBus)?;
+    connection
+        .call_method(Some(NAME), PATH, Some(NAME), method, &())
+        .await
+        .and_then(|reply| reply.body().deserialize())
+        .map_err(NotifierError::NoServer)
+}
+
 /// Shows `notice`, in place of the one with the number `replaced` if that is still there.
 async fn show(notice: &Notice, replaced: Option<u32>) -> Result<NotificationHandle, NotifierError> {
     let takes_markup = takes_markup().await?;
@@ -131,14 +164,7 @@ async fn show(notice: &Notice, replaced: Option<u32>) -> Result<NotificationHand
 /// It is asked by zbus itself, because `notify_rust::get_capabilities` blocks its thread, for ever
 /// if the server is frozen, and such a thread holds up the end of the runtime.
 async fn takes_markup() -> Result<bool, NotifierError> {
-    let connection = zbus::Connection::session()
-        .await
-        .map_err(NotifierError::NoBus)?;
-    let capabilities: Vec<String> = connection
-        .call_method(Some(NAME), PATH, Some(NAME), "GetCapabilities", &())
-        .await
-        .and_then(|reply| reply.body().deserialize())
-        .map_err(NotifierError::NoServer)?;
+    let capabilities: Vec<String> = ask("GetCapabilities").await?;
     Ok(capabilities.iter().any(|one| one == "body-markup"))
 }
 

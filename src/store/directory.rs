@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::{AccessFlags, access, getgid};
 
 use crate::store::error::StoreError;
@@ -23,7 +24,7 @@ impl StateDir {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotADirectory`], or [`StoreError::Directory`] where it cannot be made, read or
+    /// [`StoreError::NotADirectory`], [`StoreError::NetworkFileSystem`], or [`StoreError::Directory`] where it cannot be made, read or
     /// written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let denied = |source| StoreError::Directory {
@@ -45,6 +46,9 @@ impl StateDir {
             }
             Err(error) => return Err(denied(error)),
         };
+        if let Some(kind) = network_file_system(&full) {
+            return Err(StoreError::NetworkFileSystem { path: full, kind });
+        }
         access(
             &full,
             AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK,
@@ -55,6 +59,17 @@ impl StateDir {
             path: full,
             file_mode,
         })
+    }
+
+    /// Who else may write in it, by its mode: its group (by number), and everybody.
+    ///
+    /// # Errors
+    ///
+    /// The system's, from looking at the directory.
+    pub fn writers(&self) -> io::Result<(Option<u32>, bool)> {
+        let metadata = fs::metadata(&self.path)?;
+        let group = (metadata.mode() & 0o020 != 0).then_some(metadata.gid());
+        Ok((group, metadata.mode() & 0o002 != 0))
     }
 
     /// Where it is; absolute.
@@ -109,6 +124,28 @@ fn file_mode(dir_mode: u32, dir_group: u32, own_group: u32) -> u32 {
         0o600
     }
 }
+
+/// The kind of network file system that holds `path`, if it is one. SQLite's log needs memory that
+/// all programs on it share, which none of these gives (<https://sqlite.org/wal.html>).
+fn network_file_system(path: &Path) -> Option<&'static str> {
+    let kind = statfs(path).ok()?.filesystem_type();
+    NETWORK_FILE_SYSTEMS
+        .iter()
+        .find(|(magic, _)| FsType(*magic) == kind)
+        .map(|(_, name)| *name)
+}
+
+/// By their numbers in the kernel (statfs(2)).
+const NETWORK_FILE_SYSTEMS: [(i64, &str); 8] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x5346_414f, "AFS"),
+    (0x00c3_6400, "Ceph"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x7375_7245, "Coda"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,16 @@ pub enum StoreError {
         /// The state directory.
         path: PathBuf,
     },
+    /// The state directory is on a network file system.
+    #[error(
+        "use {path} as the state directory: it is on a network file system ({kind}), where two programs on one database damage it; set `directory` under [state] to one on a local disk"
+    )]
+    NetworkFileSystem {
+        /// The state directory.
+        path: PathBuf,
+        /// Which kind.
+        kind: &'static str,
+    },
     /// The state directory cannot be made, read or written.
     #[error(
         "use {path} as the state directory: make it readable and writable for this user, or set `directory` under [state]"

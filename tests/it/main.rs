@@ -10,6 +10,7 @@ mod api_broken;
 mod api_environment;
 mod api_faults;
 mod api_tls;
+mod check;
 mod daemon;
 mod demo;
 mod house;

@@ -1,0 +1,104 @@
+//! The lines of the checklist, and what they come to.
+
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::cli::exit::Exit;
+use crate::notice::safe;
+
+/// What was checked, in order.
+#[derive(Debug, Default)]
+pub(super) struct Checklist {
+    lines: Vec<Line>,
+    /// The worst of what is not in order.
+    exit: Option<Exit>,
+}
+
+#[derive(Debug)]
+struct Line {
+    mark: Mark,
+    what: String,
+    found: String,
+    /// What to do about it; empty where nothing is to be done.
+    cure: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mark {
+    Good,
+    Note,
+    Bad,
+}
+
+impl Checklist {
+    /// In order.
+    pub(super) fn good(&mut self, what: &str, found: &str) {
+        self.line(Mark::Good, what, found, "");
+    }
+
+    /// Worth knowing, and perhaps as it should be.
+    pub(super) fn note(&mut self, what: &str, found: &str, cure: &str) {
+        self.line(Mark::Note, what, found, cure);
+    }
+
+    /// Not in order.
+    pub(super) fn bad(&mut self, what: &str, found: &str, cure: &str, exit: Exit) {
+        self.line(Mark::Bad, what, found, cure);
+        self.exit = Some(self.exit.map_or(exit, |worst| worst.or(exit)));
+    }
+
+    /// An error, which says itself what to do.
+    pub(super) fn error(&mut self, what: &str, error: &anyhow::Error, exit: Exit) {
+        let text = safe::causes(error.as_ref());
+        self.bad(what, &text, "", exit);
+    }
+
+    /// An error that may pass, and holds nothing up.
+    pub(super) fn later(&mut self, what: &str, error: &anyhow::Error) {
+        let text = format!("failed to {}", safe::causes(error.as_ref()));
+        self.note(what, &text, "notices wait until it is there");
+    }
+
+    fn line(&mut self, mark: Mark, what: &str, found: &str, cure: &str) {
+        self.lines.push(Line {
+            mark,
+            what: what.to_owned(),
+            found: safe::one_line(found),
+            cure: cure.to_owned(),
+        });
+    }
+
+    /// How the command ends.
+    pub(super) fn exit(&self) -> Exit {
+        self.exit.unwrap_or(Exit::Done)
+    }
+
+    /// Prints the list; with `quiet` what is not in order alone.
+    pub(super) fn print(&self, quiet: bool) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        let width = self
+            .lines
+            .iter()
+            .map(|line| line.what.chars().count())
+            .max();
+        let width = width.unwrap_or(0);
+        for line in &self.lines {
+            let (style, sign) = match line.mark {
+                Mark::Good | Mark::Note if quiet => continue,
+                Mark::Good => (AnsiColor::Green.on_default(), "✔"),
+                Mark::Note => (AnsiColor::Yellow.on_default(), "•"),
+                Mark::Bad => (AnsiColor::Red.on_default(), "✘"),
+            };
+            let Line {
+                what, found, cure, ..
+            } = line;
+            writeln!(out, "{style}{sign}{style:#} {what:<width$}  {found}")?;
+            if !cure.is_empty() {
+                let faint = Style::new().dimmed();
+                writeln!(out, "  {:<width$}  {faint}→ {cure}{faint:#}", "")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! One request for an account: whether its key is good, and what the server says of its rate.
+
+use crate::account::{AccountName, ApiKey};
+use crate::cli::check::checklist::Checklist;
+use crate::cli::exit::Exit;
+use crate::cli::{Context, daemon};
+use crate::clock;
+use crate::notice::amount::{counted, span};
+use crate::settings::Account;
+use crate::store::Store;
+use crate::store::budget::Claim;
+use crate::store::changes::Seq;
+use crate::task::TaskId;
+
+/// Pending watches looked through for one of the account.
+const LOOK: usize = 10_000;
+
+/// An id that no task has, where the account has no pending one: a server that knows none of the ids
+/// has taken the key all the same.
+const NOBODY: &str = "000000000000000000000000";
+
+pub(super) async fn check(
+    list: &mut Checklist,
+    context: &Context,
+    store: &mut Store,
+    name: &AccountName,
+    account: &Account,
+    key: ApiKey,
+) -> anyhow::Result<()> {
+    let what = format!("{name} online");
+    let windows: Vec<_> = daemon::rates(account).windows().collect();
+    match store.claim_request(name, clock::wall(), &windows)? {
+        Claim::Granted => {}
+        Claim::Wait(wait) => {
+            let found = format!(
+                "not asked: the account's rate is used up for {}",
+                span(wait)
+            );
+            list.bad(&what, &found, "try again then", Exit::Unasked);
+            return Ok(());
+        }
+    }
+    let pending = store.changes(Seq::START, LOOK)?.added;
+    let mine = pending.into_iter().find(|watch| watch.account == *name);
+    let id: TaskId = match mine {
+        Some(watch) => watch.id,
+        None => NOBODY.parse()?,
+    };
+    let client = daemon::client(context, name, account, key)?;
+    match client.import_results(std::slice::from_ref(&id)).await {
+        Ok(answer) => {
+            let rate = match (answer.allowance.remaining, answer.allowance.resets_in) {
+                (None, _) => "the server says nothing of its rate limit".to_owned(),
+                (Some(left), None) => format!("{} left", counted(left.into(), "request")),
+                (Some(left), Some(time)) => {
+                    format!(
+                        "{} left for {}",
+                        counted(left.into(), "request"),
+                        span(time)
+                    )
+                }
+            };
+            list.good(&what, &format!("the key is good; {rate}"));
+        }
+        Err(error) => {
+            // Its text says already what it came from.
+            list.bad(&what, &error.to_string(), "", Exit::Unasked);
+        }
+    }
+    Ok(())
+}
