@@ -9,7 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::api::excerpt::Shown;
-use crate::api::transport;
+use crate::api::transport::{self, Obstacle};
 use crate::api::wire::Unreadable;
 use crate::schedule::fault::{Allowance, Fault};
 
@@ -85,27 +85,6 @@ pub enum Error {
         #[source]
         source: Unreadable,
     },
-}
-
-/// What was in the way of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obstacle {
-    /// The host's name does not resolve.
-    Lookup,
-    /// Nothing listens at the port.
-    ConnectionRefused,
-    /// No connection within the connect timeout.
-    ConnectTimeout,
-    /// No connection for another reason.
-    Connect,
-    /// The server's certificate is not to be trusted.
-    Certificate,
-    /// TLS failed in another way: perhaps there is none at the port.
-    Tls,
-    /// No whole answer within the request timeout.
-    Timeout,
-    /// The connection or the answer broke off, or it was not HTTP.
-    Broken,
 }
 
 /// An answer that is a no.

@@ -11,4 +11,4 @@ mod entries;
 mod excerpt;
 mod headers;
 mod json;
-mod transport;
+pub mod transport;

@@ -9,8 +9,28 @@ use std::iter;
 
 use rustls::CertificateError;
 
-use crate::api::error::Obstacle;
 use crate::api::excerpt::Shown;
+
+/// What was in the way of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The host's name does not resolve.
+    Lookup,
+    /// Nothing listens at the port.
+    ConnectionRefused,
+    /// No connection within the connect timeout.
+    ConnectTimeout,
+    /// No connection for another reason.
+    Connect,
+    /// The server's certificate is not to be trusted.
+    Certificate,
+    /// TLS failed in another way: perhaps there is none at the port.
+    Tls,
+    /// No whole answer within the request timeout.
+    Timeout,
+    /// The connection or the answer broke off, or it was not HTTP.
+    Broken,
+}
 
 /// What kept a request from being answered.
 pub(super) fn obstacle(error: &reqwest::Error) -> Obstacle {

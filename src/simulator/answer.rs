@@ -6,21 +6,11 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use reqwest::StatusCode;
-
 use crate::clock::{self, Instant};
-use crate::simulator::fault;
+use crate::simulator::reply::{self, Reply};
 use crate::simulator::request::{KeySeen, Request};
 use crate::simulator::world::{Rate, RetryAfter, Shape, World};
 use crate::task::TaskId;
-
-/// An answer, not yet sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
-}
 
 /// Which call a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +57,7 @@ pub(super) fn answer(world: &mut World, past: &mut Past, request: &Request) -> R
         .is_some_and(|encodings| encodings.contains("gzip"));
     if world.gzip
         && takes_gzip
-        && let Ok(packed) = fault::packed(&reply.body)
+        && let Ok(packed) = reply::packed(&reply.body)
     {
         reply.body = packed;
         reply.header("Content-Encoding", &"gzip");
@@ -171,60 +161,4 @@ impl Past {
         });
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
-}
-
-impl Reply {
-    pub(super) fn new(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
-        Self {
-            status,
-            headers,
-            body,
-        }
-    }
-
-    fn json(status: u16, body: String) -> Self {
-        let kind = ("Content-Type".to_owned(), "application/json".to_owned());
-        Self::new(status, vec![kind], body.into_bytes())
-    }
-
-    fn code(status: u16, code: u32, message: &str) -> Self {
-        let body = serde_json::json!({"code": code, "message": message});
-        Self::json(status, body.to_string())
-    }
-
-    /// What a gateway answers in the application's place.
-    pub(super) fn page(status: u16) -> Self {
-        let title = format!("{status} {}", reason(status));
-        let page = format!("<html><head><title>{title}</title></head><body>{title}</body></html>");
-        let kind = ("Content-Type".to_owned(), "text/html".to_owned());
-        Self::new(status, vec![kind], page.into_bytes())
-    }
-
-    fn header(&mut self, name: &str, value: &impl ToString) {
-        self.headers.push((name.to_owned(), value.to_string()));
-    }
-
-    /// The head of an answer with a body of `length` bytes.
-    pub(super) fn head(status: u16, headers: &[(String, String)], length: u64) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
-        for (name, value) in headers {
-            // Writing to a String does not fail.
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        let _ = write!(head, "Content-Length: {length}\r\n\r\n");
-        head.into_bytes()
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        let mut bytes = Self::head(self.status, &self.headers, self.body.len() as u64);
-        bytes.extend(self.body);
-        bytes
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    let status = StatusCode::from_u16(status).ok();
-    status
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("Unknown")
 }

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::simulator::answer::Reply;
+use crate::simulator::reply::{Reply, send};
 
 /// A way not to give a good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,19 +107,6 @@ impl Fault {
         }
         Ok(None)
     }
-}
-
-/// Sends a whole answer.
-pub(super) async fn send(mut stream: TcpStream, reply: Reply) -> io::Result<Option<TcpStream>> {
-    stream.write_all(&reply.into_bytes()).await?;
-    Ok(Some(stream))
-}
-
-/// `bytes` as gzip.
-pub(super) fn packed(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes)?;
-    encoder.finish()
 }
 
 fn packed_blanks(length: u64) -> io::Result<Vec<u8>> {

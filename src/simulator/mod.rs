@@ -5,6 +5,7 @@
 //! hides a mistake of the other.
 
 pub mod fault;
+mod reply;
 pub mod request;
 pub mod world;
 
@@ -23,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::simulator::answer::{Call, Past, Reply};
+use crate::simulator::answer::{Call, Past};
+use crate::simulator::reply::Reply;
 use crate::simulator::request::Request;
 use crate::simulator::world::World;
 
@@ -199,7 +201,7 @@ async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shared) -> io::
         }
         let kept = match fault {
             Some(fault) => fault.play(stream, reply).await?,
-            None => fault::send(stream, reply).await?,
+            None => reply::send(stream, reply).await?,
         };
         match kept {
             Some(kept) if !last => stream = kept,

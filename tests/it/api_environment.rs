@@ -7,7 +7,8 @@ use std::env;
 use std::process::Command;
 
 use importwatch::api::client::Client;
-use importwatch::api::error::{BuildError, Error, Obstacle};
+use importwatch::api::error::{BuildError, Error};
+use importwatch::api::transport::Obstacle;
 use importwatch::simulator::world::Plan;
 
 use crate::api_tls::secured;

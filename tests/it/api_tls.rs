@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use importwatch::api::client::{Client, ClientParams};
-use importwatch::api::error::{Error, Obstacle};
+use importwatch::api::error::Error;
+use importwatch::api::transport::Obstacle;
 use importwatch::schedule::fault::Fault;
 use importwatch::simulator::Simulator;
 use importwatch::simulator::world::Plan;
