@@ -3,7 +3,6 @@
 //! It never waits and never touches a socket.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::{self, Instant};
