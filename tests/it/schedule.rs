@@ -208,6 +208,61 @@ fn a_failing_account_backs_off_and_is_told_of_once_after_five_minutes() {
 }
 
 #[test]
+fn an_account_that_stays_over_its_limit_is_told_of_and_not_waited_for() {
+    for retry_after in [None, Some(secs(3600.0))] {
+        let mut world = World::with_default(3);
+        world.mood(0.0, Mood::Failing(Fault::Limited { retry_after }));
+        world.mood(3500.0, Mood::Fine);
+        world.watch("a", Plan::Done(0.0, Available));
+        world.run_until(299.0);
+        assert_eq!((world.told.len(), world.schedule.askable()), (0, 1));
+        world.run_until(3500.0);
+        let (when, account, trouble, over) = world.told[0].clone();
+        assert_eq!(
+            (account, trouble, over),
+            (name("default"), Trouble::Unavailable, false)
+        );
+        assert!((300.0..330.0).contains(&when), "told at {when}");
+        assert_eq!((world.told.len(), world.schedule.askable()), (1, 0));
+        world.run_until(7200.0);
+        assert_eq!(world.outcome("a"), Some(Available));
+        assert!(world.told.len() == 2 && world.told[1].3);
+    }
+}
+
+#[test]
+fn a_suspend_in_a_short_outage_is_not_told() {
+    let mut world = World::with_default(3);
+    world.mood(10.0, Mood::Failing(UNAVAILABLE));
+    world.mood(17.0, Mood::Fine);
+    world.watch("a", Plan::Done(NEVER, Available));
+    world.run_until(16.25);
+    assert_eq!(world.asked("a").last(), Some(&16.25));
+    world.now = 30_000.0;
+    world.run_until(30_100.0);
+    assert_eq!(world.told, []);
+}
+
+#[test]
+fn an_outage_told_of_in_an_earlier_run_is_given_its_five_minutes_again() {
+    let mut world = World::with_default(3);
+    world.give(Input::Recalled {
+        account: name("default"),
+        memory: Memory {
+            told: Some(Trouble::Unavailable),
+            ..Memory::default()
+        },
+        sent: vec![],
+    });
+    world.mood(0.0, Mood::Failing(UNAVAILABLE));
+    world.watch("a", Plan::Done(0.0, Available));
+    world.run_until(299.0);
+    assert_eq!(world.schedule.askable(), 1);
+    world.run_until(400.0);
+    assert_eq!((world.schedule.askable(), world.told.len()), (0, 0));
+}
+
+#[test]
 fn a_short_outage_is_not_told() {
     let mut world = World::with_default(3);
     world.mood(10.0, Mood::Failing(UNAVAILABLE));

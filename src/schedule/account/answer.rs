@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::account::Trouble;
 use crate::clock::Instant;
 use crate::outcome::{Outcome, Settlement, Verdict};
-use crate::schedule::account::{Account, Health, InFlight, Shared};
+use crate::schedule::account::trouble::Health;
+use crate::schedule::account::{Account, InFlight, Shared};
 use crate::schedule::fault::Allowance;
 use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::Answer;
@@ -76,13 +77,7 @@ impl Account {
     fn recover(&mut self, shared: &mut Shared) {
         self.memory.answered = true;
         self.limited = 0;
-        self.answered_alone = matches!(
-            self.health,
-            Health::Failing {
-                rejecting: true,
-                ..
-            }
-        ) || self.answered_alone;
+        self.answered_alone |= self.health.is_rejecting();
         self.health = Health::Well;
         if let Some(trouble @ (Trouble::Refused | Trouble::Unavailable)) = self.memory.told {
             self.tell(trouble, true, shared);

@@ -1,7 +1,7 @@
 //! Whom to ask next: what is due, filled up with what is coming, within the batch limit.
 
 use crate::clock::Instant;
-use crate::schedule::account::{Account, Health, InFlight, Shared};
+use crate::schedule::account::{Account, InFlight, Shared};
 use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::PollId;
 use crate::task::TaskId;
@@ -48,13 +48,7 @@ impl Account {
                 .next_part(limit, |parts| random.usize(..parts.max(1)))
                 .unwrap_or_default();
         }
-        if matches!(
-            self.health,
-            Health::Failing {
-                rejecting: true,
-                ..
-            }
-        ) {
+        if self.health.is_rejecting() {
             return self.anyone(random).into_iter().collect();
         }
         let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);

@@ -3,19 +3,13 @@
 use crate::clock::Instant;
 use crate::outcome::{Outcome, Settlement};
 use crate::schedule::account::inquiry::{Finding, Inquiry};
-use crate::schedule::account::{Account, Health, Shared, place};
+use crate::schedule::account::{Account, Shared, place};
 use crate::schedule::roster::{Key, Place};
 use crate::task::Counts;
 
 impl Account {
     pub(super) fn inquire(&mut self, keys: Vec<Key>, alone: bool, shared: &mut Shared) {
-        let doubted = matches!(
-            self.health,
-            Health::Failing {
-                rejecting: true,
-                ..
-            }
-        );
+        let doubted = self.health.is_rejecting();
         let trusted = std::mem::take(&mut self.answered_alone);
         let inquiry = self
             .inquiry
