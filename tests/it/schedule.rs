@@ -426,6 +426,22 @@ fn several_bad_ids_side_by_side_hold_nobody_up() {
 }
 
 #[test]
+fn bad_ids_that_fill_the_front_hold_nobody_up() {
+    let mut world = World::with_default(5);
+    for n in 0..450 {
+        let plan = if n < 300 {
+            Plan::Bad
+        } else {
+            Plan::Done(100.0, Available)
+        };
+        world.watch(&format!("t{n}"), plan);
+    }
+    world.run_until(3600.0);
+    let available = world.settled.values().filter(|(_, o)| *o == Available);
+    assert_eq!(available.count(), 150);
+}
+
+#[test]
 fn a_gateway_that_refuses_everything_refuses_no_id() {
     let mut world = World::with_default(1);
     world.mood(0.0, Mood::Failing(Fault::Rejected));

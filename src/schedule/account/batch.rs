@@ -2,11 +2,11 @@
 
 use crate::clock::Instant;
 use crate::schedule::account::{Account, InFlight, Shared};
-use crate::schedule::roster::{Key, Place};
+use crate::schedule::roster::{Entry, Key, Place};
 use crate::schedule::step::PollId;
 use crate::task::TaskId;
 
-/// One watch is picked from so many in front, where any will do.
+/// One watch is picked from so many in front, where any will do and chance has met none.
 const CANDIDATES: usize = 100;
 /// Watches looked at beyond the due ones, as a multiple of the batch, to fill a poll up.
 const FILL_REACH: usize = 4;
@@ -42,14 +42,13 @@ impl Account {
 
     fn choose(&mut self, now: Instant, shared: &mut Shared) -> Vec<Key> {
         let limit = self.batch_limit();
-        let random = &mut shared.random;
         if let Some(inquiry) = &mut self.inquiry {
             return inquiry
-                .next_part(limit, |parts| random.usize(..parts.max(1)))
+                .next_part(limit, |parts| shared.random.usize(..parts.max(1)))
                 .unwrap_or_default();
         }
         if self.health.is_rejecting() {
-            return self.anyone(random).into_iter().collect();
+            return self.anyone(shared).into_iter().collect();
         }
         let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);
         let mut keys: Vec<Key> = due.take(limit).map(|&(_, key)| key).collect();
@@ -75,10 +74,14 @@ impl Account {
         keys
     }
 
-    /// Any of those that wait in front.
-    pub(super) fn anyone(&self, random: &mut fastrand::Rng) -> Option<Key> {
-        let candidates = self.waiting.iter().take(CANDIDATES);
-        random.choice(candidates).map(|&(_, key)| key)
+    /// Any of those that wait. Not the ones in front alone: what holds the account up may fill those.
+    pub(super) fn anyone(&self, shared: &mut Shared) -> Option<Key> {
+        let Shared { roster, random, .. } = shared;
+        let fits = |entry: &Entry| entry.account == self.index && entry.place == Place::Waiting;
+        roster.any(random, fits).or_else(|| {
+            let candidates = self.waiting.iter().take(CANDIDATES);
+            random.choice(candidates).map(|&(_, key)| key)
+        })
     }
 
     pub(super) fn batch_limit(&self) -> usize {

@@ -60,6 +60,8 @@ pub(super) struct Account {
     good_answers: u32,
     inquiry: Option<Inquiry>,
     suspects: Vec<Key>,
+    /// How many of them there were when the inquiry began; they come first.
+    suspects_before: usize,
     /// An id was just answered alone after the whole account had seemed to refuse.
     answered_alone: bool,
     /// How long the account has been answering, in all; time in which it did not is not counted.
@@ -93,6 +95,7 @@ impl Account {
             good_answers: 0,
             inquiry: None,
             suspects: Vec::new(),
+            suspects_before: 0,
             answered_alone: false,
             answering: Instant::ZERO,
             last_answer: None,
