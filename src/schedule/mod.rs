@@ -194,6 +194,7 @@ impl Schedule {
             absences: 0,
             absent_since: Instant::ZERO,
             refused_before: false,
+            apart: false,
             counts: Counts::default(),
             place: Place::Waiting,
         };

@@ -36,6 +36,9 @@ pub(super) struct Entry {
     pub(super) absent_since: Instant,
     /// Whether it was refused alone, and another id of the account answered since.
     pub(super) refused_before: bool,
+    /// Whether it brought nothing when it was asked alone, while others were answered: it is asked
+    /// alone and rarely, so that it holds up nobody else.
+    pub(super) apart: bool,
     pub(super) counts: Counts,
     pub(super) place: Place,
 }

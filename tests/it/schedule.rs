@@ -442,6 +442,51 @@ fn bad_ids_that_fill_the_front_hold_nobody_up() {
 }
 
 #[test]
+fn an_id_that_the_server_breaks_over_holds_nobody_up() {
+    for poisons in [1, 5] {
+        let mut world = World::with_default(5);
+        for n in 0..500 {
+            let plan = if n % 100 < poisons && n < 200 {
+                Plan::Poison
+            } else {
+                Plan::Done(1000.0, Available)
+            };
+            world.watch(&format!("t{n}"), plan);
+        }
+        world.run_until(1000.0);
+        assert_eq!(world.told, []);
+        world.run_until(4600.0);
+        assert_eq!(world.settled.len(), 500 - 2 * poisons);
+        // Nothing settles by an error: those are asked about for ever, and rarely.
+        assert_eq!(world.schedule.pending(), 2 * poisons);
+        world.polls.clear();
+        world.run_until(8200.0);
+        let most = 14 * 2 * poisons;
+        assert!(world.polls.len() <= most, "{} polls", world.polls.len());
+        // Nobody else is left, so the account cannot be asked, and the user knows.
+        assert_eq!(world.schedule.askable(), 0);
+        let told: Vec<_> = world.told.iter().map(|told| (told.2, told.3)).collect();
+        assert_eq!(told, [(Trouble::Unavailable, false)]);
+    }
+}
+
+#[test]
+fn an_outage_of_the_whole_account_puts_nobody_off() {
+    let mut world = World::with_default(5);
+    world.mood(10.0, Mood::Failing(UNAVAILABLE));
+    world.mood(2000.0, Mood::Fine);
+    for n in 0..100 {
+        world.watch(&format!("t{n}"), Plan::Done(2000.0, Available));
+    }
+    world.run_until(2000.0);
+    world.polls.clear();
+    world.run_until(2400.0);
+    assert_eq!(world.settled.len(), 100);
+    let fine = world.polls.iter().filter(|(when, ..)| *when >= 2000.0);
+    assert!(fine.count() <= 2);
+}
+
+#[test]
 fn a_gateway_that_refuses_everything_refuses_no_id() {
     let mut world = World::with_default(1);
     world.mood(0.0, Mood::Failing(Fault::Rejected));
@@ -640,6 +685,7 @@ fn plans() -> impl Strategy<Value = Plan> {
         1 => (0.0..3000.0, 0.0..6000.0).prop_map(|(from, to)| Plan::Known(from, to)),
         1 => Just(Plan::Bad),
         1 => Just(Plan::Garbled),
+        1 => Just(Plan::Poison),
     ]
 }
 
@@ -725,7 +771,7 @@ proptest! {
             let task = format!("t{number}");
             let removed = story.tasks[number].4.is_some();
             // What cannot be read has no end, nor has a bad id without company.
-            let endless = matches!(plan, Plan::Garbled | Plan::Bad);
+            let endless = matches!(plan, Plan::Garbled | Plan::Bad | Plan::Poison);
             let settled = world.settled.contains_key(&id(&task));
             prop_assert!(settled || removed || endless, "{task} was forgotten: {plan:?}");
         }

@@ -1,5 +1,7 @@
 //! Whom to ask next: what is due, filled up with what is coming, within the batch limit.
 
+use std::ops::Bound;
+
 use crate::clock::Instant;
 use crate::schedule::account::{Account, InFlight, Shared};
 use crate::schedule::roster::{Entry, Key, Place};
@@ -47,19 +49,23 @@ impl Account {
                 .next_part(limit, |parts| shared.random.usize(..parts.max(1)))
                 .unwrap_or_default();
         }
-        if self.health.is_rejecting() {
+        if self.health.asks_alone() {
             return self.anyone(shared).into_iter().collect();
         }
+        let apart = |key: Key| shared.roster.get(key).is_some_and(|entry| entry.apart);
+        if let Some(&(_, first)) = self.waiting.first()
+            && apart(first)
+        {
+            return vec![first];
+        }
         let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);
-        let mut keys: Vec<Key> = due.take(limit).map(|&(_, key)| key).collect();
+        let due = due.map(|&(_, key)| key).filter(|&key| !apart(key));
+        let mut keys: Vec<Key> = due.take(limit).collect();
         // A fuller request costs nothing more. Whoever is half way to being asked is taken along;
         // an answer about one asked a moment ago is worth nothing, and would only part those that
         // were asked together.
-        let mut coming = self
-            .waiting
-            .iter()
-            .skip(keys.len())
-            .take(FILL_REACH * limit);
+        let later = (Bound::Excluded((now, Key::MAX)), Bound::Unbounded);
+        let mut coming = self.waiting.range(later).take(FILL_REACH * limit);
         while keys.len() < limit
             && let Some(&(due, key)) = coming.next()
         {
@@ -67,7 +73,7 @@ impl Account {
                 .roster
                 .get(key)
                 .is_some_and(|entry| now.since(entry.asked) >= due.since(entry.asked) / 2);
-            if half_way {
+            if half_way && !apart(key) {
                 keys.push(key);
             }
         }
@@ -77,7 +83,9 @@ impl Account {
     /// Any of those that wait. Not the ones in front alone: what holds the account up may fill those.
     pub(super) fn anyone(&self, shared: &mut Shared) -> Option<Key> {
         let Shared { roster, random, .. } = shared;
-        let fits = |entry: &Entry| entry.account == self.index && entry.place == Place::Waiting;
+        let fits = |entry: &Entry| {
+            entry.account == self.index && entry.place == Place::Waiting && !entry.apart
+        };
         roster.any(random, fits).or_else(|| {
             let candidates = self.waiting.iter().take(CANDIDATES);
             random.choice(candidates).map(|&(_, key)| key)

@@ -56,13 +56,14 @@ pub(super) struct Account {
     floor: Instant,
     /// Refusals for the rate in a row.
     limited: u32,
-    /// Good answers since the batch limit last changed.
+    /// Good answers since the batch limit was last lowered or raised.
     good_answers: u32,
     inquiry: Option<Inquiry>,
     suspects: Vec<Key>,
     /// How many of them there were when the inquiry began; they come first.
     suspects_before: usize,
-    /// An id was just answered alone after the whole account had seemed to refuse.
+    /// The last answer was about one id alone, after the whole account had seemed to refuse or to
+    /// fail: it does answer.
     answered_alone: bool,
     /// How long the account has been answering, in all; time in which it did not is not counted.
     answering: Instant,

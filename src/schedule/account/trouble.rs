@@ -7,15 +7,20 @@ use std::time::Duration;
 
 use crate::account::Trouble;
 use crate::clock::Instant;
-use crate::schedule::account::{Account, InFlight, Shared};
+use crate::schedule::account::inquiry::Inquiry;
+use crate::schedule::account::{Account, InFlight, Shared, place};
 use crate::schedule::fault::Fault;
-use crate::schedule::roster::Key;
+use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::PollId;
 
 /// A refused account is asked again this often.
 const PROBE_INTERVAL: Duration = Duration::from_mins(15);
 /// An account that cannot be asked for so long is told of.
 const TELL_AFTER: Duration = Duration::from_mins(5);
+/// After so many failures in a row it may be one of the ids, and not the account.
+const PATIENCE: u32 = 3;
+/// After so many failures in a row it is not one of the ids.
+const ENOUGH: u32 = 10;
 /// The server may not keep us away for longer than this.
 const LONGEST_FLOOR: Duration = Duration::from_hours(1);
 
@@ -35,6 +40,8 @@ pub(super) enum Health {
     },
     Refused {
         probe_at: Instant,
+        /// The last probe was neither answered nor refused.
+        unclear: bool,
     },
 }
 
@@ -44,7 +51,38 @@ impl Health {
         match self {
             Self::Well => Instant::ZERO,
             Self::Failing { retry_at, .. } => retry_at,
-            Self::Refused { probe_at } => probe_at,
+            Self::Refused { probe_at, .. } => probe_at,
+        }
+    }
+
+    /// Whether a failure more is surely the account's, and no id's.
+    fn is_hopeless(self) -> bool {
+        match self {
+            Self::Well => false,
+            Self::Failing { attempts, .. } => attempts >= ENOUGH,
+            Self::Refused { .. } => true,
+        }
+    }
+
+    /// Failures in a row.
+    fn attempts(self) -> u32 {
+        match self {
+            Self::Failing { attempts, .. } => attempts,
+            Self::Well | Self::Refused { .. } => 0,
+        }
+    }
+
+    /// Whether one id alone is to find out whether the account still fails. After a few failures
+    /// that is every other try, since it may be one of the ids that the server breaks over.
+    pub(super) fn asks_alone(self) -> bool {
+        match self {
+            Self::Failing {
+                rejecting: false,
+                attempts,
+                ..
+            } => attempts > PATIENCE && attempts.is_multiple_of(2),
+            Self::Refused { unclear, .. } => unclear,
+            _ => self.is_rejecting(),
         }
     }
 
@@ -113,18 +151,11 @@ impl Account {
         match fault {
             Fault::Refused => self.stop(keys, now, shared),
             Fault::NotFound if !self.memory.answered => self.stop(keys, now, shared),
-            Fault::NotFound => {
-                self.hold(keys, shared);
-                self.fail(None, false, now, shared);
-            }
+            Fault::NotFound => self.bring_nothing(keys, size, None, now, shared),
             Fault::Unavailable { retry_after } => {
-                self.hold(keys, shared);
-                self.fail(retry_after, false, now, shared);
+                self.bring_nothing(keys, size, retry_after, now, shared);
             }
-            Fault::TooLarge if size == 1 => {
-                self.hold(keys, shared);
-                self.fail(None, false, now, shared);
-            }
+            Fault::TooLarge if size == 1 => self.bring_nothing(keys, size, None, now, shared),
             Fault::TooLarge => {
                 self.set_batch_limit(size / 2);
                 self.hold(keys, shared);
@@ -136,6 +167,46 @@ impl Account {
             Fault::Rejected => self.inquire(keys, size == 1, shared),
         }
         self.conclude(now, shared);
+    }
+
+    /// The account failed, as far as one poll can tell. Where it has just answered about others, it
+    /// is one of the ids: the batch is asked in parts, and what brings nothing alone is put off, so
+    /// that it holds up nobody else. None of them settles by that.
+    fn bring_nothing(
+        &mut self,
+        keys: Vec<Key>,
+        size: usize,
+        retry_after: Option<Duration>,
+        now: Instant,
+        shared: &mut Shared,
+    ) {
+        let inquiry = self.inquiry.as_ref();
+        let answers = inquiry.map_or(self.answered_alone, Inquiry::knows_an_answer);
+        let apart = |key: &Key| shared.roster.get(*key).is_some_and(|entry| entry.apart);
+        if self.health.is_hopeless() {
+            self.end_inquiry(shared);
+            self.wait(keys, shared);
+        } else if size == 1 && (answers || keys.iter().any(apart)) {
+            self.put_off(keys, now, shared);
+        } else if answers {
+            let inquiry = self.inquiry.get_or_insert_with(Inquiry::trusting);
+            place(&keys, Place::Parted, shared);
+            inquiry.split_for_last(keys);
+        } else {
+            self.hold(keys, shared);
+        }
+        self.answered_alone = false;
+        self.fail(retry_after, self.health.is_rejecting(), now, shared);
+    }
+
+    fn put_off(&mut self, keys: Vec<Key>, now: Instant, shared: &mut Shared) {
+        for &key in &keys {
+            if let Some(entry) = shared.roster.get_mut(key) {
+                entry.apart = true;
+                entry.due = now.after(shared.backoff.longest());
+            }
+        }
+        self.wait(keys, shared);
     }
 
     /// A poll was not sent after all, since another process has used the rate up.
@@ -165,6 +236,7 @@ impl Account {
         self.wait(keys, shared);
         self.health = Health::Refused {
             probe_at: now.after(PROBE_INTERVAL),
+            unclear: false,
         };
         if self.memory.told != Some(Trouble::Refused) {
             self.tell(Trouble::Refused, false, shared);
@@ -179,10 +251,7 @@ impl Account {
         shared: &mut Shared,
     ) {
         self.keep_away(retry_after, now);
-        let attempts = match self.health {
-            Health::Failing { attempts, .. } => attempts,
-            Health::Well | Health::Refused { .. } => 0,
-        };
+        let attempts = self.health.attempts();
         let retry_at = now.after(jittered(attempts, shared));
         self.worsen(attempts.saturating_add(1), retry_at, rejecting, now);
     }
@@ -198,15 +267,7 @@ impl Account {
         self.limited = self.limited.saturating_add(1);
         self.keep_away(Some(wait), now);
         // Whoever is over the limit for long cannot be asked either.
-        let (attempts, rejecting) = match self.health {
-            Health::Failing {
-                attempts,
-                rejecting,
-                ..
-            } => (attempts, rejecting),
-            Health::Well | Health::Refused { .. } => (0, false),
-        };
-        self.worsen(attempts, now, rejecting, now);
+        self.worsen(self.health.attempts(), now, self.health.is_rejecting(), now);
     }
 
     /// Another poll brought no readable answer.
@@ -218,9 +279,17 @@ impl Account {
             Health::Refused { .. } => {
                 self.health = Health::Refused {
                     probe_at: now.after(PROBE_INTERVAL),
+                    unclear: true,
                 };
                 return;
             }
+        };
+        // The user is told after a try, not after a long wait.
+        let told_at = since.after(TELL_AFTER);
+        let retry_at = if now < told_at {
+            retry_at.min(told_at)
+        } else {
+            retry_at
         };
         self.health = Health::Failing {
             since,
