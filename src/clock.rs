@@ -16,21 +16,26 @@ use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::unix::AsyncFd;
 
-/// A point on the machine's boot clock (`CLOCK_BOOTTIME`), in nanoseconds since the machine started.
+/// A point on the machine's boot clock (`CLOCK_BOOTTIME`), in nanoseconds since ten years
+/// before the machine started.
 ///
 /// Points of two processes on one boot can be compared; points of two boots cannot.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
+/// From the first point to the start of the machine: what was before that has points too, since
+/// requests of yesterday count today.
+const HEADROOM: Duration = Duration::from_hours(10 * 365 * 24);
+
 impl Instant {
-    /// The start of the boot clock, earlier than or equal to every other point.
+    /// The first point, earlier than or equal to every other one.
     pub const ZERO: Self = Self(0);
 
-    /// The point `since_boot` after the start of the boot clock; what does not fit in 64 bits of
-    /// nanoseconds (584 years) becomes the last point.
+    /// The point `since_zero` after [`Self::ZERO`]; what does not fit in 64 bits of nanoseconds (584
+    /// years) becomes the last point.
     #[must_use]
-    pub fn from_boot(since_boot: Duration) -> Self {
-        Self(u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX))
+    pub fn from_boot(since_zero: Duration) -> Self {
+        Self(u64::try_from(since_zero.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// The time from `earlier` to this point, zero if `earlier` is later.
@@ -45,7 +50,7 @@ impl Instant {
         Self(self.0.saturating_add(Self::from_boot(duration).0))
     }
 
-    /// The point `duration` earlier, or the start of the clock.
+    /// The point `duration` earlier, or the first one.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(Self::from_boot(duration).0))
@@ -66,7 +71,7 @@ pub fn now() -> Instant {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME)
         .or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC))
         .unwrap_or(TimeSpec::new(0, 0));
-    Instant::from_boot(Duration::from(time))
+    Instant::from_boot(Duration::from(time)).after(HEADROOM)
 }
 
 /// The present wall time, to the millisecond, as the store keeps it.
@@ -153,6 +158,14 @@ mod tests {
         assert_eq!(late.after(Duration::from_secs(1)), late);
         assert_eq!(Instant::ZERO.before(Duration::from_secs(1)), Instant::ZERO);
         assert_eq!(Instant::ZERO.since(late), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_before_the_machine_started_has_its_point() {
+        let now = now();
+        for ago in [Duration::from_hours(24), Duration::from_hours(365 * 24)] {
+            assert_eq!(now.since(now.before(ago)), ago);
+        }
     }
 
     #[tokio::test]

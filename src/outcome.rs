@@ -107,6 +107,8 @@ impl Settlement {
         let counts = self.counts;
         let told = match (self.outcome, counts.succeeded) {
             (_, Some(rows)) => Some(rows),
+            // Of a task that is not done, what did not fail may be pending.
+            (outcome, None) if !outcome.is_by_server() => None,
             (Outcome::Available, None) => counts.total,
             (Outcome::Failed, None) => Some(0),
             (_, None) => match (counts.total, counts.failed) {
@@ -127,7 +129,9 @@ impl Settlement {
             .filter(|failure| failure.row.is_some())
             .count() as u64;
         let missing = match (self.counts.total, self.counts.succeeded) {
-            (Some(total), Some(succeeded)) => total.checked_sub(succeeded),
+            (Some(total), Some(succeeded)) if self.outcome.is_by_server() => {
+                total.checked_sub(succeeded)
+            }
             _ => None,
         };
         match self.counts.failed.or(missing) {
@@ -314,6 +318,21 @@ mod tests {
         assert_eq!(settled("AVAILABLE", [Some(9), Some(4), None], 1), Some(5));
         assert_eq!(settled("FAIL", [Some(9), Some(4), Some(6)], 0), Some(6));
         assert_eq!(settled("FAIL", [None; 3], 3), None);
+    }
+
+    #[test]
+    fn rows_of_a_task_that_is_not_done_are_not_reckoned() {
+        let expired = |total, succeeded, failed| {
+            let counts = Counts {
+                total,
+                succeeded,
+                failed,
+            };
+            let settlement = Settlement::ours(Outcome::Expired, counts);
+            (settlement.rows_in(), settlement.failed_rows())
+        };
+        assert_eq!(expired(Some(10), Some(4), None), (Some(4), None));
+        assert_eq!(expired(Some(10), None, Some(1)), (None, Some(1)));
     }
 
     #[test]

@@ -146,11 +146,22 @@ impl Declined {
         match self.meaning() {
             Meaning::BadKey | Meaning::Closed => Fault::Refused,
             Meaning::NotFound => Fault::NotFound,
-            Meaning::Limited => Fault::Limited { retry_after },
+            Meaning::Limited => Fault::Limited {
+                retry_after: retry_after.max(self.reset()),
+            },
             Meaning::TooLarge => Fault::TooLarge,
             Meaning::Rejected => Fault::Rejected,
             Meaning::Unavailable => Fault::Unavailable { retry_after },
         }
+    }
+
+    /// When the allowance is renewed, where it is the one that is used up.
+    fn reset(&self) -> Option<Duration> {
+        let Allowance {
+            remaining,
+            resets_in,
+        } = self.allowance;
+        resets_in.filter(|_| remaining.is_none_or(|left| left == 0))
     }
 
     /// By the code where it is a known one, else by the status: a gateway may put its own status on
@@ -298,6 +309,31 @@ mod tests {
             ..declined(503, None)
         };
         assert_eq!(nested.fault(), unavailable);
+    }
+
+    #[test]
+    fn over_the_limit_the_reset_of_what_is_used_up_counts() {
+        let limited = |remaining, retry_after| {
+            let allowance = Allowance {
+                remaining,
+                resets_in: Some(Duration::from_secs(40)),
+            };
+            let declined = Declined {
+                retry_after,
+                allowance,
+                ..declined(429, None)
+            };
+            match declined.fault() {
+                Fault::Limited { retry_after } => retry_after.map(|wait| wait.as_secs()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(limited(Some(0), None), Some(40));
+        assert_eq!(limited(None, None), Some(40));
+        assert_eq!(limited(Some(0), AFTER), Some(40));
+        assert_eq!(limited(Some(5), AFTER), Some(7));
+        // The reset is that of another limit than the one that was hit.
+        assert_eq!(limited(Some(5), None), None);
     }
 
     #[test]

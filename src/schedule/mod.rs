@@ -106,9 +106,7 @@ impl Schedule {
     #[must_use]
     pub fn next_step(&mut self, now: Instant) -> Step {
         for account in &mut self.accounts {
-            if account.tell_at().is_some_and(|at| at <= now) {
-                account.tell_unavailable(&mut self.shared);
-            }
+            account.tell_if_lasting(now, &mut self.shared);
         }
         if let Some(step) = self.shared.ready.pop_front() {
             if let Step::Tell {
@@ -196,6 +194,7 @@ impl Schedule {
             absences: 0,
             absent_since: Instant::ZERO,
             refused_before: false,
+            apart: false,
             counts: Counts::default(),
             place: Place::Waiting,
         };

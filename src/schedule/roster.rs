@@ -14,6 +14,9 @@ use crate::task::{Counts, TaskId};
 /// The number of a watch in the roster; reused once the watch is gone.
 pub(super) type Key = u32;
 
+/// So many watches are looked at to find any that fits.
+const TRIES: u32 = 256;
+
 /// What the schedule knows of a watch.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -33,6 +36,9 @@ pub(super) struct Entry {
     pub(super) absent_since: Instant,
     /// Whether it was refused alone, and another id of the account answered since.
     pub(super) refused_before: bool,
+    /// Whether it brought nothing when it was asked alone, while others were answered: it is asked
+    /// alone and rarely, so that it holds up nobody else.
+    pub(super) apart: bool,
     pub(super) counts: Counts,
     pub(super) place: Place,
 }
@@ -83,6 +89,19 @@ impl Roster {
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
         self.entries.get_mut(key as usize)
+    }
+
+    /// Some watch that `fits`, any with the same chance; `None` also where those are so few among all
+    /// that none was met.
+    pub(super) fn any(
+        &self,
+        random: &mut fastrand::Rng,
+        fits: impl Fn(&Entry) -> bool,
+    ) -> Option<Key> {
+        let slots = Key::try_from(self.entries.capacity()).unwrap_or(Key::MAX);
+        (0..TRIES.min(slots))
+            .map(|_| random.u32(..slots))
+            .find(|&key| self.get(key).is_some_and(&fits))
     }
 
     /// Takes in a watch whose id is not there yet; `None` where it is, or where the roster is full

@@ -208,6 +208,61 @@ fn a_failing_account_backs_off_and_is_told_of_once_after_five_minutes() {
 }
 
 #[test]
+fn an_account_that_stays_over_its_limit_is_told_of_and_not_waited_for() {
+    for retry_after in [None, Some(secs(3600.0))] {
+        let mut world = World::with_default(3);
+        world.mood(0.0, Mood::Failing(Fault::Limited { retry_after }));
+        world.mood(3500.0, Mood::Fine);
+        world.watch("a", Plan::Done(0.0, Available));
+        world.run_until(299.0);
+        assert_eq!((world.told.len(), world.schedule.askable()), (0, 1));
+        world.run_until(3500.0);
+        let (when, account, trouble, over) = world.told[0].clone();
+        assert_eq!(
+            (account, trouble, over),
+            (name("default"), Trouble::Unavailable, false)
+        );
+        assert!((300.0..330.0).contains(&when), "told at {when}");
+        assert_eq!((world.told.len(), world.schedule.askable()), (1, 0));
+        world.run_until(7200.0);
+        assert_eq!(world.outcome("a"), Some(Available));
+        assert!(world.told.len() == 2 && world.told[1].3);
+    }
+}
+
+#[test]
+fn a_suspend_in_a_short_outage_is_not_told() {
+    let mut world = World::with_default(3);
+    world.mood(10.0, Mood::Failing(UNAVAILABLE));
+    world.mood(17.0, Mood::Fine);
+    world.watch("a", Plan::Done(NEVER, Available));
+    world.run_until(16.25);
+    assert_eq!(world.asked("a").last(), Some(&16.25));
+    world.now = 30_000.0;
+    world.run_until(30_100.0);
+    assert_eq!(world.told, []);
+}
+
+#[test]
+fn an_outage_told_of_in_an_earlier_run_is_given_its_five_minutes_again() {
+    let mut world = World::with_default(3);
+    world.give(Input::Recalled {
+        account: name("default"),
+        memory: Memory {
+            told: Some(Trouble::Unavailable),
+            ..Memory::default()
+        },
+        sent: vec![],
+    });
+    world.mood(0.0, Mood::Failing(UNAVAILABLE));
+    world.watch("a", Plan::Done(0.0, Available));
+    world.run_until(299.0);
+    assert_eq!(world.schedule.askable(), 1);
+    world.run_until(400.0);
+    assert_eq!((world.schedule.askable(), world.told.len()), (0, 0));
+}
+
+#[test]
 fn a_short_outage_is_not_told() {
     let mut world = World::with_default(3);
     world.mood(10.0, Mood::Failing(UNAVAILABLE));
@@ -368,6 +423,67 @@ fn several_bad_ids_side_by_side_hold_nobody_up() {
         .filter(|(_, outcome)| *outcome == Refused)
         .count();
     assert_eq!((world.settled.len(), refused), (100, 20));
+}
+
+#[test]
+fn bad_ids_that_fill_the_front_hold_nobody_up() {
+    let mut world = World::with_default(5);
+    for n in 0..450 {
+        let plan = if n < 300 {
+            Plan::Bad
+        } else {
+            Plan::Done(100.0, Available)
+        };
+        world.watch(&format!("t{n}"), plan);
+    }
+    world.run_until(3600.0);
+    let available = world.settled.values().filter(|(_, o)| *o == Available);
+    assert_eq!(available.count(), 150);
+}
+
+#[test]
+fn an_id_that_the_server_breaks_over_holds_nobody_up() {
+    for poisons in [1, 5] {
+        let mut world = World::with_default(5);
+        for n in 0..500 {
+            let plan = if n % 100 < poisons && n < 200 {
+                Plan::Poison
+            } else {
+                Plan::Done(1000.0, Available)
+            };
+            world.watch(&format!("t{n}"), plan);
+        }
+        world.run_until(1000.0);
+        assert_eq!(world.told, []);
+        world.run_until(4600.0);
+        assert_eq!(world.settled.len(), 500 - 2 * poisons);
+        // Nothing settles by an error: those are asked about for ever, and rarely.
+        assert_eq!(world.schedule.pending(), 2 * poisons);
+        world.polls.clear();
+        world.run_until(8200.0);
+        let most = 14 * 2 * poisons;
+        assert!(world.polls.len() <= most, "{} polls", world.polls.len());
+        // Nobody else is left, so the account cannot be asked, and the user knows.
+        assert_eq!(world.schedule.askable(), 0);
+        let told: Vec<_> = world.told.iter().map(|told| (told.2, told.3)).collect();
+        assert_eq!(told, [(Trouble::Unavailable, false)]);
+    }
+}
+
+#[test]
+fn an_outage_of_the_whole_account_puts_nobody_off() {
+    let mut world = World::with_default(5);
+    world.mood(10.0, Mood::Failing(UNAVAILABLE));
+    world.mood(2000.0, Mood::Fine);
+    for n in 0..100 {
+        world.watch(&format!("t{n}"), Plan::Done(2000.0, Available));
+    }
+    world.run_until(2000.0);
+    world.polls.clear();
+    world.run_until(2400.0);
+    assert_eq!(world.settled.len(), 100);
+    let fine = world.polls.iter().filter(|(when, ..)| *when >= 2000.0);
+    assert!(fine.count() <= 2);
 }
 
 #[test]
@@ -569,6 +685,7 @@ fn plans() -> impl Strategy<Value = Plan> {
         1 => (0.0..3000.0, 0.0..6000.0).prop_map(|(from, to)| Plan::Known(from, to)),
         1 => Just(Plan::Bad),
         1 => Just(Plan::Garbled),
+        1 => Just(Plan::Poison),
     ]
 }
 
@@ -654,7 +771,7 @@ proptest! {
             let task = format!("t{number}");
             let removed = story.tasks[number].4.is_some();
             // What cannot be read has no end, nor has a bad id without company.
-            let endless = matches!(plan, Plan::Garbled | Plan::Bad);
+            let endless = matches!(plan, Plan::Garbled | Plan::Bad | Plan::Poison);
             let settled = world.settled.contains_key(&id(&task));
             prop_assert!(settled || removed || endless, "{task} was forgotten: {plan:?}");
         }

@@ -59,6 +59,8 @@ pub(crate) enum Plan {
     Bad,
     /// Always there, and never readable.
     Garbled,
+    /// An id that the server breaks over, and with it over the whole request.
+    Poison,
 }
 
 /// How the server treats an account from some second on.
@@ -337,6 +339,7 @@ impl World {
             Mood::AtMost(most, fault) if ids.len() > most => Some(fault),
             Mood::Flaky(share, fault) if self.random.f64() < share => Some(fault),
             _ if bad => Some(Fault::Rejected),
+            _ if ids.iter().any(|task| self.tasks[task].plan == Plan::Poison) => Some(UNAVAILABLE),
             _ => None,
         };
         if let Some(fault) = fault {
@@ -361,7 +364,7 @@ impl World {
                 }
                 Plan::Known(..) => {}
                 Plan::Garbled => answer.unread.push(task.clone()),
-                Plan::Bad => unreachable!("refused above"),
+                Plan::Bad | Plan::Poison => unreachable!("failed above"),
             }
         }
         // Nobody asked for this one, and the order means nothing.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::account::Trouble;
 use crate::clock::Instant;
 use crate::outcome::{Outcome, Settlement, Verdict};
-use crate::schedule::account::{Account, Health, InFlight, Shared};
+use crate::schedule::account::trouble::Health;
+use crate::schedule::account::{Account, InFlight, Shared};
 use crate::schedule::fault::Allowance;
 use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::Answer;
@@ -30,7 +31,7 @@ impl Account {
             return;
         };
         self.count_answering_time(now, shared.pacing.longest());
-        self.recover(shared);
+        self.recover(flight.size, shared);
         self.heed(answer.allowance, now);
         for (id, verdict) in answer.found {
             if let Some(key) = self.asked(&id, shared) {
@@ -54,9 +55,9 @@ impl Account {
         }
         if let Some(inquiry) = &mut self.inquiry {
             inquiry.answered(flight.size);
-        } else {
+        } else if self.memory.batch_limit.is_some() {
             self.good_answers += 1;
-            if self.good_answers >= GOOD_ANSWERS && self.memory.batch_limit.is_some() {
+            if self.good_answers >= GOOD_ANSWERS {
                 self.set_batch_limit(self.batch_limit() * 2);
             }
         }
@@ -73,16 +74,10 @@ impl Account {
         self.last_answer = Some(now);
     }
 
-    fn recover(&mut self, shared: &mut Shared) {
+    fn recover(&mut self, asked: usize, shared: &mut Shared) {
         self.memory.answered = true;
         self.limited = 0;
-        self.answered_alone = matches!(
-            self.health,
-            Health::Failing {
-                rejecting: true,
-                ..
-            }
-        ) || self.answered_alone;
+        self.answered_alone = asked == 1 && self.inquiry.is_none() && self.health.asks_alone();
         self.health = Health::Well;
         if let Some(trouble @ (Trouble::Refused | Trouble::Unavailable)) = self.memory.told {
             self.tell(trouble, true, shared);
@@ -188,6 +183,7 @@ impl Account {
         entry.polls = entry.polls.saturating_add(1);
         entry.asked = now;
         entry.refused_before = false;
+        entry.apart = false;
         entry.due = if sent_at < entry.deadline {
             next.min(entry.deadline.max(now))
         } else {

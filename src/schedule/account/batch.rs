@@ -1,12 +1,14 @@
 //! Whom to ask next: what is due, filled up with what is coming, within the batch limit.
 
+use std::ops::Bound;
+
 use crate::clock::Instant;
-use crate::schedule::account::{Account, Health, InFlight, Shared};
-use crate::schedule::roster::{Key, Place};
+use crate::schedule::account::{Account, InFlight, Shared};
+use crate::schedule::roster::{Entry, Key, Place};
 use crate::schedule::step::PollId;
 use crate::task::TaskId;
 
-/// One watch is picked from so many in front, where any will do.
+/// One watch is picked from so many in front, where any will do and chance has met none.
 const CANDIDATES: usize = 100;
 /// Watches looked at beyond the due ones, as a multiple of the batch, to fill a poll up.
 const FILL_REACH: usize = 4;
@@ -42,31 +44,28 @@ impl Account {
 
     fn choose(&mut self, now: Instant, shared: &mut Shared) -> Vec<Key> {
         let limit = self.batch_limit();
-        let random = &mut shared.random;
         if let Some(inquiry) = &mut self.inquiry {
             return inquiry
-                .next_part(limit, |parts| random.usize(..parts.max(1)))
+                .next_part(limit, |parts| shared.random.usize(..parts.max(1)))
                 .unwrap_or_default();
         }
-        if matches!(
-            self.health,
-            Health::Failing {
-                rejecting: true,
-                ..
-            }
-        ) {
-            return self.anyone(random).into_iter().collect();
+        if self.health.asks_alone() {
+            return self.anyone(shared).into_iter().collect();
+        }
+        let apart = |key: Key| shared.roster.get(key).is_some_and(|entry| entry.apart);
+        if let Some(&(_, first)) = self.waiting.first()
+            && apart(first)
+        {
+            return vec![first];
         }
         let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);
-        let mut keys: Vec<Key> = due.take(limit).map(|&(_, key)| key).collect();
+        let due = due.map(|&(_, key)| key).filter(|&key| !apart(key));
+        let mut keys: Vec<Key> = due.take(limit).collect();
         // A fuller request costs nothing more. Whoever is half way to being asked is taken along;
         // an answer about one asked a moment ago is worth nothing, and would only part those that
         // were asked together.
-        let mut coming = self
-            .waiting
-            .iter()
-            .skip(keys.len())
-            .take(FILL_REACH * limit);
+        let later = (Bound::Excluded((now, Key::MAX)), Bound::Unbounded);
+        let mut coming = self.waiting.range(later).take(FILL_REACH * limit);
         while keys.len() < limit
             && let Some(&(due, key)) = coming.next()
         {
@@ -74,17 +73,23 @@ impl Account {
                 .roster
                 .get(key)
                 .is_some_and(|entry| now.since(entry.asked) >= due.since(entry.asked) / 2);
-            if half_way {
+            if half_way && !apart(key) {
                 keys.push(key);
             }
         }
         keys
     }
 
-    /// Any of those that wait in front.
-    pub(super) fn anyone(&self, random: &mut fastrand::Rng) -> Option<Key> {
-        let candidates = self.waiting.iter().take(CANDIDATES);
-        random.choice(candidates).map(|&(_, key)| key)
+    /// Any of those that wait. Not the ones in front alone: what holds the account up may fill those.
+    pub(super) fn anyone(&self, shared: &mut Shared) -> Option<Key> {
+        let Shared { roster, random, .. } = shared;
+        let fits = |entry: &Entry| {
+            entry.account == self.index && entry.place == Place::Waiting && !entry.apart
+        };
+        roster.any(random, fits).or_else(|| {
+            let candidates = self.waiting.iter().take(CANDIDATES);
+            random.choice(candidates).map(|&(_, key)| key)
+        })
     }
 
     pub(super) fn batch_limit(&self) -> usize {

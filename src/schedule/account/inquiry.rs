@@ -93,6 +93,14 @@ impl Inquiry {
         self.put_back(part);
     }
 
+    /// A part of several ids brought no answer, for what may be their fault or not: its halves come
+    /// last, so that another part shows meanwhile whether there are answers.
+    pub(super) fn split_for_last(&mut self, mut part: Vec<Key>) {
+        let half = part.split_off(part.len().div_ceil(2));
+        let halves = [part, half].into_iter().filter(|part| !part.is_empty());
+        self.parts.splice(..0, halves);
+    }
+
     /// An id was refused alone.
     pub(super) fn refused_alone(&mut self) {
         self.refused += 1;
@@ -114,6 +122,11 @@ impl Inquiry {
     /// Whether an id outside the batch is needed to tell a bad id from an account that refuses all.
     pub(super) fn wants_another(&self) -> bool {
         self.parts.is_empty() && self.unanswered() && (1..Self::ENOUGH).contains(&self.refused)
+    }
+
+    /// Whether any id was answered since it began, or just before.
+    pub(super) fn knows_an_answer(&self) -> bool {
+        !self.unanswered()
     }
 
     fn unanswered(&self) -> bool {

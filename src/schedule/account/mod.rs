@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod inquiry;
 mod refusal;
+mod trouble;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -16,19 +17,12 @@ use crate::account::{AccountName, Trouble};
 use crate::clock::Instant;
 use crate::outcome::Settlement;
 use crate::schedule::account::inquiry::Inquiry;
+use crate::schedule::account::trouble::Health;
 use crate::schedule::budget::{Budget, Rates};
-use crate::schedule::fault::Fault;
 use crate::schedule::memory::Memory;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::roster::{Entry, Key, Place, Roster};
 use crate::schedule::step::{AccountParameters, PollId, Step};
-
-/// A refused account is asked again this often.
-const PROBE_INTERVAL: Duration = Duration::from_mins(15);
-/// An account that cannot be asked for so long is told of.
-const TELL_AFTER: Duration = Duration::from_mins(5);
-/// The server may not keep us away for longer than this.
-const LONGEST_FLOOR: Duration = Duration::from_hours(1);
 
 /// What the accounts share.
 #[derive(Debug)]
@@ -62,11 +56,14 @@ pub(super) struct Account {
     floor: Instant,
     /// Refusals for the rate in a row.
     limited: u32,
-    /// Good answers since the batch limit last changed.
+    /// Good answers since the batch limit was last lowered or raised.
     good_answers: u32,
     inquiry: Option<Inquiry>,
     suspects: Vec<Key>,
-    /// An id was just answered alone after the whole account had seemed to refuse.
+    /// How many of them there were when the inquiry began; they come first.
+    suspects_before: usize,
+    /// The last answer was about one id alone, after the whole account had seemed to refuse or to
+    /// fail: it does answer.
     answered_alone: bool,
     /// How long the account has been answering, in all; time in which it did not is not counted.
     answering: Instant,
@@ -80,21 +77,6 @@ struct InFlight {
     size: usize,
     keys: Vec<Key>,
     sent_at: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
-    Well,
-    Failing {
-        since: Instant,
-        attempts: u32,
-        retry_at: Instant,
-        /// The server refused ids one by one: one id alone finds out whether it still does.
-        rejecting: bool,
-    },
-    Refused {
-        probe_at: Instant,
-    },
 }
 
 impl Account {
@@ -114,6 +96,7 @@ impl Account {
             good_answers: 0,
             inquiry: None,
             suspects: Vec::new(),
+            suspects_before: 0,
             answered_alone: false,
             answering: Instant::ZERO,
             last_answer: None,
@@ -145,17 +128,6 @@ impl Account {
 
     pub(super) fn watches(&self) -> usize {
         self.watches
-    }
-
-    /// Whether asking it now or soon may bring an answer.
-    pub(super) fn can_be_asked(&self) -> bool {
-        let told_unavailable = self.memory.told == Some(Trouble::Unavailable);
-        self.parameters.is_some()
-            && match self.health {
-                Health::Well => true,
-                Health::Failing { .. } => !told_unavailable,
-                Health::Refused { .. } => false,
-            }
     }
 
     pub(super) fn take_in(&mut self, key: Key, due: Instant) {
@@ -196,29 +168,8 @@ impl Account {
             Some(_) => Instant::ZERO,
             None => self.waiting.first()?.0,
         };
-        let healthy = match self.health {
-            Health::Well => Instant::ZERO,
-            Health::Failing { retry_at, .. } => retry_at,
-            Health::Refused { probe_at } => probe_at,
-        };
-        let earliest = now.max(due).max(healthy).max(self.floor);
+        let earliest = now.max(due).max(self.health.ask_at()).max(self.floor);
         Some(self.budget.free_at(earliest))
-    }
-
-    /// When the user is to be told that it cannot be asked, if it stays so.
-    pub(super) fn tell_at(&self) -> Option<Instant> {
-        match self.health {
-            Health::Failing { since, .. }
-                if self.watches > 0 && self.memory.told != Some(Trouble::Unavailable) =>
-            {
-                Some(since.after(TELL_AFTER))
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn tell_unavailable(&mut self, shared: &mut Shared) {
-        self.tell(Trouble::Unavailable, false, shared);
     }
 
     /// Whether this poll is under way.
@@ -230,62 +181,6 @@ impl Account {
     /// Takes the poll under way, if it is this one; any other input about a poll is stale.
     fn land(&mut self, poll: PollId) -> Option<InFlight> {
         self.in_flight.take_if(|flight| flight.poll == poll)
-    }
-
-    /// A poll brought no readable answer.
-    pub(super) fn failed(&mut self, poll: PollId, fault: Fault, now: Instant, shared: &mut Shared) {
-        let Some(InFlight { keys, size, .. }) = self.land(poll) else {
-            return;
-        };
-        self.last_answer = None;
-        match fault {
-            Fault::Refused => self.stop(keys, now, shared),
-            Fault::NotFound if !self.memory.answered => self.stop(keys, now, shared),
-            Fault::NotFound => {
-                self.hold(keys, shared);
-                self.fail(None, false, now, shared);
-            }
-            Fault::Unavailable { retry_after } => {
-                self.hold(keys, shared);
-                self.fail(retry_after, false, now, shared);
-            }
-            Fault::TooLarge if size == 1 => {
-                self.hold(keys, shared);
-                self.fail(None, false, now, shared);
-            }
-            Fault::TooLarge => {
-                self.set_batch_limit(size / 2);
-                self.hold(keys, shared);
-            }
-            Fault::Limited { retry_after } => {
-                self.hold(keys, shared);
-                self.slow_down(retry_after, now, shared);
-            }
-            Fault::Rejected => self.inquire(keys, size == 1, shared),
-        }
-        self.conclude(now, shared);
-    }
-
-    /// A poll was not sent after all, since another process has used the rate up.
-    pub(super) fn denied(
-        &mut self,
-        poll: PollId,
-        wait: Duration,
-        now: Instant,
-        shared: &mut Shared,
-    ) {
-        let Some(InFlight { keys, .. }) = self.land(poll) else {
-            return;
-        };
-        self.budget.take_back();
-        self.hold(keys, shared);
-        self.keep_away(Some(wait), now);
-        self.conclude(now, shared);
-    }
-
-    fn keep_away(&mut self, wait: Option<Duration>, now: Instant) {
-        let wait = wait.unwrap_or_default().min(LONGEST_FLOOR);
-        self.floor = self.floor.max(now.after(wait));
     }
 
     /// The one way to an outcome.
@@ -322,58 +217,6 @@ impl Account {
         }
     }
 
-    fn stop(&mut self, keys: Vec<Key>, now: Instant, shared: &mut Shared) {
-        self.end_inquiry(shared);
-        self.wait(keys, shared);
-        self.health = Health::Refused {
-            probe_at: now.after(PROBE_INTERVAL),
-        };
-        if self.memory.told != Some(Trouble::Refused) {
-            self.tell(Trouble::Refused, false, shared);
-        }
-    }
-
-    fn fail(
-        &mut self,
-        retry_after: Option<Duration>,
-        rejecting: bool,
-        now: Instant,
-        shared: &mut Shared,
-    ) {
-        let (since, attempts) = match self.health {
-            Health::Well => (now, 0),
-            Health::Failing {
-                since, attempts, ..
-            } => (since, attempts),
-            // What a stopped account answers to a probe does not make it worse.
-            Health::Refused { .. } => {
-                self.health = Health::Refused {
-                    probe_at: now.after(PROBE_INTERVAL),
-                };
-                return;
-            }
-        };
-        self.keep_away(retry_after, now);
-        self.health = Health::Failing {
-            since,
-            attempts: attempts.saturating_add(1),
-            retry_at: now.after(jittered(attempts, shared)),
-            rejecting,
-        };
-    }
-
-    fn slow_down(&mut self, retry_after: Option<Duration>, now: Instant, shared: &mut Shared) {
-        self.budget.lower();
-        self.memory.requests_per_minute = self.budget.lowered();
-        let wait = retry_after.unwrap_or_else(|| {
-            // Without a word from the server: a slot of the smallest plan, then twice as long.
-            let slots = shared.backoff.delay(self.limited).as_secs_f64();
-            Duration::from_secs_f64(20.0 * slots).min(shared.backoff.longest())
-        });
-        self.limited = self.limited.saturating_add(1);
-        self.keep_away(Some(wait), now);
-    }
-
     fn tell(&mut self, trouble: Trouble, over: bool, shared: &mut Shared) {
         self.memory.told = (!over).then_some(trouble);
         shared.ready.push_back(Step::Tell {
@@ -391,11 +234,4 @@ fn place(keys: &[Key], place: Place, shared: &mut Shared) {
             entry.place = place;
         }
     }
-}
-
-/// Full jitter, but never nothing: two refusals a moment apart would tell no more than one.
-fn jittered(attempts: u32, shared: &mut Shared) -> Duration {
-    let most = shared.backoff.delay(attempts);
-    most.mul_f64(shared.random.f64())
-        .max(Duration::from_millis(100))
 }

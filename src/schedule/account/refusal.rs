@@ -3,27 +3,22 @@
 use crate::clock::Instant;
 use crate::outcome::{Outcome, Settlement};
 use crate::schedule::account::inquiry::{Finding, Inquiry};
-use crate::schedule::account::{Account, Health, Shared, place};
+use crate::schedule::account::{Account, Shared, place};
 use crate::schedule::roster::{Key, Place};
 use crate::task::Counts;
 
 impl Account {
     pub(super) fn inquire(&mut self, keys: Vec<Key>, alone: bool, shared: &mut Shared) {
-        let doubted = matches!(
-            self.health,
-            Health::Failing {
-                rejecting: true,
-                ..
-            }
-        );
+        let doubted = self.health.is_rejecting();
         let trusted = std::mem::take(&mut self.answered_alone);
-        let inquiry = self
-            .inquiry
-            .get_or_insert_with(|| match (doubted, trusted) {
+        let inquiry = self.inquiry.get_or_insert_with(|| {
+            self.suspects_before = self.suspects.len();
+            match (doubted, trusted) {
                 (true, _) => Inquiry::doubting(),
                 (false, true) => Inquiry::trusting(),
                 (false, false) => Inquiry::new(),
-            });
+            }
+        });
         if alone {
             inquiry.refused_alone();
             for key in keys {
@@ -72,7 +67,7 @@ impl Account {
         if !inquiry.wants_another() {
             return;
         }
-        if let Some(key) = self.anyone(&mut shared.random)
+        if let Some(key) = self.anyone(shared)
             && let Some(entry) = shared.roster.get_mut(key)
             && let Some(inquiry) = &mut self.inquiry
         {
@@ -95,7 +90,11 @@ impl Account {
             }
             Some(Finding::BadIds) => self.inquiry = None,
             Some(Finding::Account) => {
+                // Those of earlier inquiries were refused while the account did answer.
+                let found = self.suspects_before.min(self.suspects.len());
+                let earlier: Vec<Key> = self.suspects.drain(..found).collect();
                 self.end_inquiry(shared);
+                self.suspects = earlier;
                 self.fail(None, true, now, shared);
             }
         }
