@@ -1,6 +1,6 @@
 //! Tests against the real thing: a bus, a desktop. A tool that is missing is a failure.
 //!
-//! On Debian: `apt-get install --no-install-recommends dbus dunst fonts-dejavu-core
+//! On Debian: `apt-get install --no-install-recommends dbus dunst fonts-dejavu-core fonts-inter
 //! imagemagick libnotify-bin strace xvfb`.
 
 #![expect(
@@ -13,6 +13,7 @@ mod crash;
 mod desktop;
 mod idle;
 mod notices;
+mod picture;
 #[path = "../it/program.rs"]
 mod program;
 mod screen;
