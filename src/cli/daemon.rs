@@ -21,9 +21,9 @@ use crate::schedule::step::{AccountParameters, Parameters};
 use crate::settings::{self, Desktop, key};
 use crate::telemetry::{self, LogParams};
 
-/// Threads that block wait so long for more work. The store is looked at once a minute: one that
-/// ended earlier would wake the process a second time.
-const THREADS_WAIT: Duration = Duration::from_secs(90);
+/// Threads that block wait so long for more work. The store is looked at once a minute, and they take
+/// turns at it: one that ended between two looks would wake the process once more.
+const THREADS_WAIT: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

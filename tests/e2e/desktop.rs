@@ -3,11 +3,17 @@
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+/// A bound that is reached only where something hangs.
+const LONG: Duration = Duration::from_mins(2);
+
 /// Tells a child what it is.
 const CHILD: &str = "IMPORTWATCH_TEST_CHILD";
+/// Leads a program to its session bus.
+const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
 /// A process that ends with this value.
 struct Process(Child);
@@ -42,11 +48,39 @@ impl Drop for Process {
     }
 }
 
-/// Runs `body` on a session bus of its own.
+/// A session bus of its own, which ends with this value.
+pub(crate) struct Bus {
+    address: String,
+    _daemon: Process,
+}
+
+impl Bus {
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        let (daemon, mut printed) = Process::start(
+            Command::new("dbus-daemon")
+                .arg("--config-file")
+                .arg(beside("bus.conf"))
+                .args(["--print-address", "--nofork"]),
+        );
+        let address = printed.next().expect("the bus has an address").unwrap();
+        Self {
+            address,
+            _daemon: daemon,
+        }
+    }
+
+    /// The variable of the environment that leads a program to this bus.
+    pub(crate) fn variable(&self) -> (&str, &str) {
+        (BUS, &self.address)
+    }
+}
+
+/// Runs `body`, whose notifiers belong to the very process, on a session bus of its own.
 ///
-/// The bus's address is taken from the environment of the process, so `test`, which is the calling
-/// test by its full name, runs once more in a child that has the bus in its environment; `body` runs
-/// there.
+/// A notifier takes the bus's address from the environment of its process, so `test`, which is the
+/// calling test by its full name, runs once more in a child that has the bus in its environment;
+/// `body` runs there.
 #[track_caller]
 pub(crate) fn on_a_private_bus(test: &str, body: impl Future<Output = ()>) {
     if std::env::var_os(CHILD).is_some() {
@@ -54,17 +88,12 @@ pub(crate) fn on_a_private_bus(test: &str, body: impl Future<Output = ()>) {
         runtime.enable_all().build().unwrap().block_on(body);
         return;
     }
-    let (_bus, mut printed) = Process::start(
-        Command::new("dbus-daemon")
-            .arg("--config-file")
-            .arg(beside("bus.conf"))
-            .args(["--print-address", "--nofork"]),
-    );
-    let address = printed.next().expect("the bus has an address").unwrap();
+    let bus = Bus::start();
+    let (variable, address) = bus.variable();
     let ran = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(CHILD, "1")
-        .env("DBUS_SESSION_BUS_ADDRESS", address)
+        .env(variable, address)
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&ran.stdout);
@@ -82,9 +111,18 @@ fn beside(name: &str) -> PathBuf {
 /// A screen, and a notification server that prints what it shows on it. All of it ends with this
 /// value.
 pub(crate) struct Desktop {
-    server: Option<(Process, Lines<BufReader<ChildStdout>>)>,
+    server: Option<(Process, Receiver<Shown>)>,
+    look: Look,
+    bus: String,
     display: String,
     _screen: Process,
+}
+
+/// How large the screen is, and how the notification server draws on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) screen: &'static str,
+    pub(crate) dunstrc: &'static str,
 }
 
 /// A notification, as the server printed it.
@@ -96,24 +134,33 @@ pub(crate) struct Shown {
     pub(crate) icon: String,
     pub(crate) category: String,
     pub(crate) urgency: String,
+    /// One that takes the place of another has its number.
+    pub(crate) id: u32,
 }
 
 impl Desktop {
     /// Starts a screen and a notification server on the session bus of the environment, and waits
     /// until the server is there.
     pub(crate) fn start() -> Self {
-        let (screen, mut printed) = Process::start(Command::new("Xvfb").args([
-            "-displayfd",
-            "1",
-            "-screen",
-            "0",
-            "600x900x24",
-            "-nolisten",
-            "tcp",
-        ]));
+        Self::of(std::env::var(BUS).unwrap(), Look::PLAIN)
+    }
+
+    /// The same on `bus`, looking so.
+    pub(crate) fn on(bus: &Bus, look: Look) -> Self {
+        Self::of(bus.address.clone(), look)
+    }
+
+    fn of(bus: String, look: Look) -> Self {
+        let (screen, mut printed) = Process::start(
+            Command::new("Xvfb")
+                .args(["-displayfd", "1", "-nolisten", "tcp"])
+                .args(["-screen", "0", look.screen]),
+        );
         let number = printed.next().expect("the screen has a number").unwrap();
         let mut desktop = Self {
             server: None,
+            look,
+            bus,
             display: format!(":{number}"),
             _screen: screen,
         };
@@ -121,18 +168,37 @@ impl Desktop {
         desktop
     }
 
+    /// A program on this desktop.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env(BUS, &self.bus).env("DISPLAY", &self.display);
+        command
+    }
+
     /// Starts the notification server, and waits until the bus knows it.
     pub(crate) fn start_server(&mut self) {
-        let mut dunst = Command::new("dunst");
-        dunst.arg("-conf").arg(beside("dunstrc")).arg("-print");
-        self.server = Some(Process::start(dunst.env("DISPLAY", &self.display)));
-        wait_for_name(true);
+        let mut dunst = self.command("dunst");
+        dunst.arg("-conf").arg(beside(self.look.dunstrc));
+        let (process, lines) = Process::start(dunst.arg("-print"));
+        let (sender, shown) = mpsc::channel();
+        // The server's output ends with it, and so does this thread.
+        thread::spawn(move || {
+            let mut lines = lines.map_while(Result::ok);
+            while lines.any(|line| line == "{") {
+                let block = lines.by_ref().take_while(|line| line != "}");
+                let block: String = block.flat_map(|line| ["\n".to_owned(), line]).collect();
+                // A test that has ended no longer listens.
+                drop(sender.send(Shown::read(&block)));
+            }
+        });
+        self.server = Some((process, shown));
+        self.wait_for_name(true);
     }
 
     /// Ends the notification server, and waits until the bus knows of it.
     pub(crate) fn kill_server(&mut self) {
         self.server = None;
-        wait_for_name(false);
+        self.wait_for_name(false);
     }
 
     /// Sends the notification server a signal.
@@ -141,73 +207,141 @@ impl Desktop {
     }
 
     /// The next notification that is shown.
+    #[track_caller]
     pub(crate) fn next_shown(&mut self) -> Shown {
-        let (_, lines) = self.server.as_mut().unwrap();
-        let lines = lines.map(Result::unwrap).take_while(|line| line != "}");
-        let block = lines.collect::<Vec<_>>().join("\n");
-        let field = |from: &str, to: &str| {
-            let from = format!("\t{from}: ");
-            let (_, rest) = block.split_once(&from).expect(&block);
-            let (value, _) = rest.split_once(&format!("\n\t{to}: ")).expect(&block);
+        let (_, shown) = self.server.as_ref().unwrap();
+        shown.recv_timeout(LONG).expect("a notification is shown")
+    }
+
+    /// The notifications that were shown since they were last asked for. What was sent to the server
+    /// before this call is among them, since it shows things in the order in which they come.
+    pub(crate) fn shown_so_far(&mut self) -> Vec<Shown> {
+        const LAST: &str = "the last of them";
+        let sent = self.command("notify-send").arg(LAST).status();
+        assert!(sent.expect("notify-send must be there").success());
+        let mut shown = Vec::new();
+        loop {
+            let next = self.next_shown();
+            if next.summary == LAST {
+                self.close(next.id);
+                return shown;
+            }
+            shown.push(next);
+        }
+    }
+
+    /// Takes a notification off the screen.
+    fn close(&self, id: u32) {
+        let closed = self
+            .command("dbus-send")
+            .args(["--session", "--print-reply"])
+            .arg("--dest=org.freedesktop.Notifications")
+            .arg("/org/freedesktop/Notifications")
+            .arg("org.freedesktop.Notifications.CloseNotification")
+            .arg(format!("uint32:{id}"))
+            .output();
+        assert!(closed.expect("dbus-send must be there").status.success());
+    }
+
+    /// How many notifications are on the screen.
+    pub(crate) fn on_screen(&self) -> u32 {
+        let counted = self
+            .command("dunstctl")
+            .args(["count", "displayed"])
+            .output();
+        let counted = counted.expect("dunstctl must be there").stdout;
+        String::from_utf8(counted).unwrap().trim().parse().unwrap()
+    }
+
+    /// Takes a picture of the screen once `colour` (`#RRGGBB`, in capitals) is on it, and leaves it
+    /// in cargo's folder for what tests leave behind.
+    pub(crate) fn screenshot(&self, name: &str, colour: &str) -> PathBuf {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        eventually("the colour is on the screen", || {
+            let taken = self
+                .command("import")
+                .args(["-window", "root"])
+                .arg(&path)
+                .status()
+                .expect("import, of ImageMagick, must be there");
+            assert!(taken.success());
+            colours_of(&path).contains(colour)
+        });
+        path
+    }
+
+    /// Waits until the bus knows a notification server, or knows none.
+    fn wait_for_name(&self, there: bool) {
+        let wanted = format!("boolean {there}");
+        eventually("the bus knows the notification server as it is", || {
+            let answer = self
+                .command("dbus-send")
+                .args(["--session", "--print-reply", "--dest=org.freedesktop.DBus"])
+                .args(["/", "org.freedesktop.DBus.NameHasOwner"])
+                .arg("string:org.freedesktop.Notifications")
+                .output()
+                .expect("dbus-send must be there");
+            String::from_utf8_lossy(&answer.stdout).contains(&wanted)
+        });
+    }
+}
+
+/// The colours of a picture, as `convert` lists them: `#RRGGBB`, among other things.
+pub(crate) fn colours_of(picture: &Path) -> String {
+    let colours = Command::new("convert")
+        .arg(picture)
+        .args(["-unique-colors", "-depth", "8", "txt:-"])
+        .output()
+        .expect("convert, of ImageMagick, must be there");
+    String::from_utf8(colours.stdout).unwrap()
+}
+
+impl Look {
+    /// Popups that can be read in a screenshot.
+    pub(crate) const PLAIN: Self = Self {
+        screen: "600x900x24",
+        dunstrc: "dunstrc",
+    };
+}
+
+impl Shown {
+    /// Reads what the server prints of a notification between two braces.
+    fn read(block: &str) -> Self {
+        let after = |name: &str| {
+            let (_, rest) = block.split_once(&format!("\n\t{name}: ")).expect(block);
+            rest
+        };
+        let field = |name: &str, next: &str| {
+            let (value, _) = after(name)
+                .split_once(&format!("\n\t{next}: "))
+                .expect(block);
             let quoted = value
                 .strip_prefix('\'')
                 .and_then(|value| value.strip_suffix('\''));
             quoted.unwrap_or(value).to_owned()
         };
-        Shown {
+        Self {
             app: field("appname", "summary"),
             summary: field("summary", "body"),
             body: field("body", "icon"),
             icon: field("icon", "raw_icon set"),
             category: field("category", "timeout"),
             urgency: field("urgency", "transient"),
+            // Behind it come the links in the body, if there are any.
+            id: after("id").lines().next().unwrap().parse().expect(block),
         }
     }
-
-    /// Takes a picture of the screen once `colour` (`#RRGGBB`, in capitals) is on it, and leaves it
-    /// in cargo's folder for what tests leave behind.
-    pub(crate) fn screenshot(&self, name: &str, colour: &str) {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        eventually("the colour is on the screen", || {
-            let taken = Command::new("import")
-                .args(["-display", &self.display, "-window", "root"])
-                .arg(&path)
-                .status()
-                .expect("import, of ImageMagick, must be there");
-            assert!(taken.success());
-            let colours = Command::new("convert")
-                .arg(&path)
-                .args(["-unique-colors", "txt:-"])
-                .output()
-                .expect("convert, of ImageMagick, must be there");
-            String::from_utf8_lossy(&colours.stdout).contains(colour)
-        });
-    }
-}
-
-/// Waits until the bus knows a notification server, or knows none.
-fn wait_for_name(there: bool) {
-    let wanted = format!("boolean {there}");
-    eventually("the bus knows the notification server as it is", || {
-        let answer = Command::new("dbus-send")
-            .args(["--session", "--print-reply", "--dest=org.freedesktop.DBus"])
-            .args(["/", "org.freedesktop.DBus.NameHasOwner"])
-            .arg("string:org.freedesktop.Notifications")
-            .output()
-            .expect("dbus-send must be there");
-        String::from_utf8_lossy(&answer.stdout).contains(&wanted)
-    });
 }
 
 /// Asks until `is_so`. Neither the bus nor the screen tells those who ask later what has happened
-/// before, so it is asked again, for ten seconds at least.
+/// before, so it is asked again, for a minute at least.
 #[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..200 {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..1_200 {
         if is_so() {
             return;
         }
         thread::sleep(Duration::from_millis(50));
     }
-    panic!("{what}: not after 200 looks");
+    panic!("{what}: not after 1,200 looks");
 }

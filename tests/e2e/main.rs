@@ -1,6 +1,7 @@
 //! Tests against the real thing: a bus, a desktop. A tool that is missing is a failure.
 //!
-//! On Debian: `apt-get install --no-install-recommends dbus dunst imagemagick xvfb fonts-dejavu-core`.
+//! On Debian: `apt-get install --no-install-recommends dbus dunst fonts-dejavu-core fonts-inter
+//! imagemagick libnotify-bin strace xvfb`.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,5 +9,13 @@
     reason = "the lints know tests by their attribute, and helpers of tests have none"
 )]
 
+mod crash;
 mod desktop;
+mod idle;
 mod notices;
+mod picture;
+#[path = "../it/program.rs"]
+mod program;
+mod screen;
+mod stage;
+mod wire;

@@ -74,12 +74,14 @@ impl Home {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    /// The program, with these arguments and an environment of its own.
+    /// The program, with these arguments and an environment of its own, from which no session bus is
+    /// found: a test shows nothing on the desktop of whoever runs it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_importwatch"));
         command
             .env_clear()
             .env("HOME", self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.folder.path())
             .env("IMPORTWATCH_CONFIG", self.path("config.toml"))
             .env("TZ", "UTC")
             .args(arguments);
@@ -111,14 +113,18 @@ impl Home {
 
     /// Starts a daemon, whose log goes to the file `log`.
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
+        let all: Vec<&str> = ["daemon"].iter().chain(arguments).copied().collect();
+        self.start(self.command(&all))
+    }
+
+    /// Starts `command` as a daemon, whose log goes to the file `log`.
+    pub(crate) fn start(&self, mut command: Command) -> Daemon {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path("log"))
             .unwrap();
-        let all: Vec<&str> = ["daemon"].iter().chain(arguments).copied().collect();
-        let child = self
-            .command(&all)
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
