@@ -18,6 +18,7 @@ use crate::schedule::budget::Rates;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::step::{AccountParameters, Parameters};
 use crate::settings::{self, Desktop, key};
+use crate::systemd::Systemd;
 use crate::telemetry::{self, LogParams};
 
 /// Threads that block wait so long for more work. The store is looked at once a minute: one that
@@ -55,6 +56,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
         gather: settings.notify.gather,
         keep: settings.state.keep,
         until_settled: arguments.until_settled,
+        systemd: Systemd::of_environment(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -15,6 +15,7 @@ mod house;
 mod notifier;
 mod program;
 mod schedule;
+mod service;
 mod settings;
 mod simulator;
 mod store;

@@ -1,5 +1,6 @@
 //! The real program in a home of its own, against the simulator.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -111,6 +112,11 @@ impl Home {
 
     /// Starts a daemon, whose log goes to the file `log`.
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
+        self.daemon_in(arguments, &[])
+    }
+
+    /// The same, with this environment more.
+    pub(crate) fn daemon_in(&self, arguments: &[&str], environment: &[(&str, &OsStr)]) -> Daemon {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -119,6 +125,7 @@ impl Home {
         let all: Vec<&str> = ["daemon"].iter().chain(arguments).copied().collect();
         let child = self
             .command(&all)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

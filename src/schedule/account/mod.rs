@@ -221,6 +221,11 @@ impl Account {
         self.tell(Trouble::Unavailable, false, shared);
     }
 
+    /// Whether a poll is under way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// Whether this poll is under way.
     pub(super) fn is_asked(&self, poll: PollId) -> bool {
         let flight = self.in_flight.as_ref();
