@@ -1,6 +1,7 @@
-//! Tests against the real thing: a bus, a desktop. A tool that is missing is a failure.
+//! Tests against the real thing: a bus, a desktop, systemd. A tool that is missing is a failure.
 //!
-//! On Debian: `apt-get install --no-install-recommends dbus dunst imagemagick xvfb fonts-dejavu-core`.
+//! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst imagemagick
+//! libpam-systemd procps systemd-container xvfb fonts-dejavu-core`.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,3 +11,4 @@
 
 mod desktop;
 mod notices;
+mod units;
