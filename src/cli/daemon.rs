@@ -19,6 +19,7 @@ use crate::schedule::budget::Rates;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::step::{AccountParameters, Parameters};
 use crate::settings::{self, Desktop, key};
+use crate::systemd::Systemd;
 use crate::telemetry::{self, LogParams};
 
 /// Threads that block wait so long for more work. The store is looked at once a minute, and they take
@@ -94,6 +95,7 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         gather: settings.notify.gather,
         keep: settings.state.keep,
         until_settled,
+        systemd: Systemd::of_environment(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The real program in a home of its own, against the simulator.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -113,8 +114,15 @@ impl Home {
 
     /// Starts a daemon, whose log goes to the file `log`.
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
+        self.daemon_in(arguments, &[])
+    }
+
+    /// The same, with this environment more.
+    pub(crate) fn daemon_in(&self, arguments: &[&str], environment: &[(&str, &OsStr)]) -> Daemon {
         let all: Vec<&str> = ["daemon"].iter().chain(arguments).copied().collect();
-        self.start(self.command(&all))
+        let mut command = self.command(&all);
+        command.envs(environment.iter().copied());
+        self.start(command)
     }
 
     /// Starts `command` as a daemon, whose log goes to the file `log`.

@@ -28,6 +28,7 @@ use crate::simulator::Simulator;
 use crate::store::Store;
 use crate::store::add::{Add, ImportChoice};
 use crate::store::directory::StateDir;
+use crate::systemd::Systemd;
 use crate::telemetry;
 
 /// How long it may take at the most. It takes about 12 seconds; the rest is for a desktop that does
@@ -96,7 +97,9 @@ async fn perform(
         let tasks = import.tasks.len() + usize::from(import.bad.is_some());
         view.added(import.name, tasks)?;
     }
-    let setup = daemon::setup(context, true)?;
+    let mut setup = daemon::setup(context, true)?;
+    // Whoever started the demo is not to take it for a service.
+    setup.systemd = Systemd::absent();
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let limit = tokio::time::sleep(LONGEST);
     let shutdown = async move {
