@@ -19,6 +19,7 @@
 //! 5  api         the one endpoint: client, wire, error
 //!    store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
 //!    notifier    who says it: the desktop, the log
+//!    systemd     what the service manager is told: READY, STATUS, WATCHDOG, STOPPING
 //!    telemetry   what the log looks like
 //!    simulator   the endpoint, embedded: for the tests and the benches
 //! 6  relay       outbox to notices to notifiers
@@ -48,6 +49,7 @@ pub mod schedule;
 pub mod settings;
 pub mod simulator;
 pub mod store;
+pub mod systemd;
 pub mod task;
 pub mod telemetry;
 pub mod watch;

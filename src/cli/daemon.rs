@@ -19,6 +19,7 @@ use crate::schedule::budget::Rates;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::step::{AccountParameters, Parameters};
 use crate::settings::{self, Desktop, key};
+use crate::systemd::Systemd;
 use crate::telemetry::{self, LogParams};
 
 /// Threads that block wait so long for more work. The store is looked at once a minute, and they take
@@ -34,7 +35,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     telemetry::init(&log(context))?;
-    let setup = setup(context, arguments.until_settled)?;
+    let setup = Setup {
+        systemd: Systemd::of_environment(),
+        ..setup(context, arguments.until_settled)?
+    };
     let runtime = runtime()?;
     let end = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -94,6 +98,7 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         gather: settings.notify.gather,
         keep: settings.state.keep,
         until_settled,
+        systemd: Systemd::absent(),
     })
 }
 

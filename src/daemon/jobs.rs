@@ -24,6 +24,7 @@ use crate::store::changes::{Changes, Seq};
 use crate::store::error::StoreError;
 use crate::store::settle::{Polled, Settled};
 use crate::task::TaskId;
+use crate::watch::Standing;
 
 /// Watches and removals read at once.
 const PAGE: usize = 10_000;
@@ -65,6 +66,8 @@ pub(super) enum Job {
     Claim(Request),
     /// Let go of what settled before then and has been told.
     Prune { before: Timestamp },
+    /// Read how the imports stand that are not done.
+    Stand,
 }
 
 /// A poll that is about to be sent.
@@ -92,6 +95,8 @@ pub(super) enum Done {
     Granted(Request),
     /// It may not, for so long.
     Denied { poll: PollId, wait: Duration },
+    /// How the imports stand that are not done.
+    Stood(Standing),
 }
 
 impl Job {
@@ -136,6 +141,7 @@ impl Job {
                 }
             }
             Self::Prune { before } => store.prune(*before).map(|_| Done::Kept),
+            Self::Stand => store.standing_of_pending().map(Done::Stood),
         }
     }
 
@@ -174,6 +180,11 @@ impl Jobs {
 
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether a piece is being worked on.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.running.is_some()
     }
 
     /// When [`Self::start`] has something to do again, where that is a matter of time.

@@ -36,6 +36,7 @@ impl Daemon {
     /// Takes in a poll that has ended.
     pub(super) fn land(&mut self, landed: Landed) {
         let now = clock::now();
+        self.report.refresh(now);
         let Landed { request, result } = landed;
         let answer = match result {
             Ok(answer) => answer,

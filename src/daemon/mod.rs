@@ -5,6 +5,7 @@
 
 mod jobs;
 mod landing;
+mod status;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -22,6 +23,7 @@ use crate::api::client::Client;
 use crate::clock::{self, Alarm, Instant};
 use crate::daemon::jobs::{Done, Job, Jobs, Request};
 use crate::daemon::landing::Landed;
+use crate::daemon::status::Report;
 use crate::notice::AccountNews;
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
@@ -37,6 +39,7 @@ use crate::store::doorbell::Doorbell;
 use crate::store::error::StoreError;
 use crate::store::lock::{Holder, Lock, LockError};
 use crate::store::settle::{Polled, Settled};
+use crate::systemd::Systemd;
 use crate::task::TaskId;
 
 /// Nothing sleeps longer than this: a suspend does not fire timers, and the doorbell may be missed.
@@ -69,6 +72,8 @@ pub struct Setup {
     pub keep: Duration,
     /// Whether to end once all is settled and told.
     pub until_settled: bool,
+    /// Who started it and wants to be told how it stands.
+    pub systemd: Systemd,
 }
 
 /// An account that the daemon may ask.
@@ -140,20 +145,51 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
         configure(&mut schedule, &store, &account)?;
         clients.insert(account.name, account.client);
     }
+    let report = Report::new(setup.systemd, store.standing_of_pending()?, clock::now());
     let store = Arc::new(Mutex::new(store));
     let channels: Arc<[Channel]> = setup.notifiers.iter().map(Notifier::channel).collect();
     let relay = Relay::start(&store, setup.notifiers, setup.gather);
-    let mut daemon = Daemon::new(schedule, clients, channels, &store, setup.keep);
+    let mut daemon = Daemon::new(schedule, clients, channels, &store, setup.keep, report);
     tracing::info!(state = ?setup.directory.path(), "watching");
+    let watched = watch(
+        &mut daemon,
+        &relay,
+        &doorbell,
+        &alarm,
+        setup.until_settled,
+        shutdown,
+    );
+    let end = watched.await?;
+    daemon.report_end();
+    daemon.close().await;
+    if end == End::Stopped {
+        relay.stop().await;
+    } else {
+        relay.finish(LAST_NOTICES).await;
+    }
+    drop(doorbell);
+    drop(lock);
+    Ok(end)
+}
+
+/// The loop.
+async fn watch(
+    daemon: &mut Daemon,
+    relay: &Relay,
+    doorbell: &Doorbell,
+    alarm: &Alarm,
+    until_settled: bool,
+    shutdown: impl Future<Output = ()>,
+) -> Result<End, DaemonError> {
     let mut shutdown = pin!(shutdown);
-    let end = loop {
+    loop {
         let until = daemon.advance(clock::now());
-        if let Some(end) = daemon.end().filter(|_| setup.until_settled) {
-            break end;
+        if let Some(end) = daemon.end().filter(|_| until_settled) {
+            return Ok(end);
         }
         tokio::select! {
             biased;
-            () = &mut shutdown => break End::Stopped,
+            () = &mut shutdown => return Ok(End::Stopped),
             result = daemon.jobs.finished() => {
                 let result = result.map_err(DaemonError::Broken)?;
                 if daemon.finish(result)? {
@@ -169,16 +205,7 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
             }
             rung = alarm.wait_until(until) => rung.map_err(DaemonError::Timer)?,
         }
-    };
-    daemon.close().await;
-    if end == End::Stopped {
-        relay.stop().await;
-    } else {
-        relay.finish(LAST_NOTICES).await;
     }
-    drop(doorbell);
-    drop(lock);
-    Ok(end)
 }
 
 /// Tells the schedule what the settings and earlier runs know of an account.
@@ -233,6 +260,7 @@ struct Daemon {
     causes: HashMap<AccountName, String>,
     /// Statuses that no documentation names, which the log has mentioned.
     unknown_statuses: HashSet<Box<str>>,
+    report: Report,
 }
 
 impl Daemon {
@@ -242,6 +270,7 @@ impl Daemon {
         channels: Arc<[Channel]>,
         store: &SharedStore,
         keep: Duration,
+        report: Report,
     ) -> Self {
         let now = clock::now();
         let mut daemon = Self {
@@ -260,6 +289,7 @@ impl Daemon {
             note_at: None,
             causes: HashMap::new(),
             unknown_statuses: HashSet::new(),
+            report,
         };
         daemon.load();
         daemon
@@ -299,8 +329,9 @@ impl Daemon {
                 step => self.take(step, now),
             }
         }
+        self.report(now);
         self.jobs.start(now);
-        let others = [self.note_at, self.jobs.wake_at()];
+        let others = [self.note_at, self.jobs.wake_at(), self.report_at()];
         others.into_iter().flatten().fold(until, Instant::min)
     }
 
@@ -424,11 +455,15 @@ impl Daemon {
     fn finish(&mut self, result: Result<Done, StoreError>) -> Result<bool, StoreError> {
         let now = clock::now();
         let Some(done) = self.jobs.take(result, now)? else {
+            self.report.refresh(now);
             return Ok(false);
         };
         match done {
             Done::Kept => {}
-            Done::ToTell => return Ok(true),
+            Done::ToTell => {
+                self.report.recount(now);
+                return Ok(true);
+            }
             Done::Looked { version } => {
                 if self
                     .version
@@ -439,10 +474,12 @@ impl Daemon {
                 }
             }
             Done::Loaded(changes) => self.apply(changes, now),
-            Done::Granted(request) => self.send(request),
+            Done::Granted(request) => self.send(request, now),
             Done::Denied { poll, wait } => {
                 self.schedule.handle(Input::Denied { poll, wait }, now);
+                self.report.refresh(now);
             }
+            Done::Stood(standing) => self.report.count(standing, now),
         }
         Ok(false)
     }
@@ -463,17 +500,20 @@ impl Daemon {
         }
         self.seen = changes.upto;
         self.loaded |= !changes.more;
+        self.report.recount(now);
         if changes.more {
             self.load();
         }
     }
 
-    fn send(&mut self, request: Request) {
+    fn send(&mut self, request: Request, now: Instant) {
         let Some(client) = self.clients.get(&request.account) else {
             // The schedule asks none but the accounts that it was given.
             return;
         };
         self.polls.spawn(landing::poll(client.clone(), request));
+        // Most answers come within a second, and then tell more than that they were asked for.
+        self.report.refresh_later(now);
     }
 
     /// Ends the polls under way and writes what is known.

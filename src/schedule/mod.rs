@@ -147,6 +147,20 @@ impl Schedule {
         wake.map_or(Step::Idle, |until| Step::Sleep { until })
     }
 
+    /// When the next poll is due of those that are not under way, `now` at the earliest; `None` where
+    /// nobody is to be asked.
+    #[must_use]
+    pub fn next_poll(&self, now: Instant) -> Option<Instant> {
+        let times = self.accounts.iter().filter_map(|a| a.poll_at(now));
+        times.min()
+    }
+
+    /// Whether a poll is under way.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.accounts.iter().any(Account::is_asking)
+    }
+
     /// How many watches there are.
     #[must_use]
     pub fn pending(&self) -> usize {

@@ -62,12 +62,30 @@ impl Store {
     ///
     /// Whatever keeps the file from being read.
     pub fn standing_of_all(&self) -> Result<Standing, StoreError> {
-        self.read("read how all imports stand", |conn| {
+        self.standing_of_those("read how all imports stand", "true")
+    }
+
+    /// How the imports stand of which a task is pending, taken together.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being read.
+    pub fn standing_of_pending(&self) -> Result<Standing, StoreError> {
+        self.standing_of_those("read how the pending imports stand", "pending > 0")
+    }
+
+    fn standing_of_those(
+        &self,
+        doing: &'static str,
+        condition: &'static str,
+    ) -> Result<Standing, StoreError> {
+        self.read(doing, |conn| {
             let sums: Vec<_> = STANDING
                 .split(',')
                 .map(|column| format!("coalesce(sum({column}), 0)"))
                 .collect();
-            let sql = format!("SELECT 0, {} FROM import", sums.join(", "));
+            let sums = sums.join(", ");
+            let sql = format!("SELECT 0, {sums} FROM import WHERE {condition}");
             let found = rows::one(conn, &sql, [], "import", |mut c| standing(&mut c))?;
             Ok(found.unwrap_or_default())
         })

@@ -17,6 +17,7 @@ mod house;
 mod notifier;
 mod program;
 mod schedule;
+mod service;
 mod settings;
 mod simulator;
 mod store;

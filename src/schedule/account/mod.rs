@@ -172,6 +172,11 @@ impl Account {
         Some(self.budget.free_at(earliest))
     }
 
+    /// Whether a poll is under way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// Whether this poll is under way.
     pub(super) fn is_asked(&self, poll: PollId) -> bool {
         let flight = self.in_flight.as_ref();

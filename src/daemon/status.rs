@@ -1,0 +1,401 @@
+//! What the service manager is told of the daemon, and when: that it is ready, one line on how it
+//! stands, and that its loop gets on.
+//!
+//! The line changes with what happens, at most once a second, and says nothing that goes stale while
+//! nothing happens: a time of day, not a time left. It never wakes the daemon when nothing changes,
+//! unless the manager wants to hear of the loop more often than the loop turns by itself.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::clock::{self, Instant};
+use crate::daemon::Daemon;
+use crate::daemon::jobs::Job;
+use crate::notice::amount::{counted, number};
+use crate::outcome::Outcome;
+use crate::systemd::Systemd;
+use crate::watch::Standing;
+
+/// The line changes at most this often.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the manager has been told, and what it is to be told next.
+#[derive(Debug)]
+pub(super) struct Report {
+    systemd: Systemd,
+    is_ready: bool,
+    line: String,
+    timing: Timing,
+    /// How the imports stand that are not done, and whether that has changed since it was read.
+    standing: Standing,
+    is_stale: bool,
+}
+
+impl Report {
+    pub(super) fn new(mut systemd: Systemd, standing: Standing, now: Instant) -> Self {
+        let line = "reading the watch list".to_owned();
+        systemd.status(&line);
+        Self {
+            timing: Timing {
+                due: None,
+                // What comes next is that the daemon is ready, for which others wait.
+                said_at: now.before(INTERVAL),
+                watchdog: systemd.watchdog(),
+                fed_at: now,
+            },
+            systemd,
+            is_ready: false,
+            line,
+            standing,
+            is_stale: true,
+        }
+    }
+
+    /// The numbers have changed.
+    pub(super) fn recount(&mut self, now: Instant) {
+        self.is_stale = true;
+        self.refresh(now);
+    }
+
+    /// Here they are.
+    pub(super) fn count(&mut self, standing: Standing, now: Instant) {
+        self.standing = standing;
+        self.refresh(now);
+    }
+
+    /// Something else has changed that the line tells.
+    pub(super) fn refresh(&mut self, now: Instant) {
+        if self.systemd.is_present() {
+            self.timing.refresh(now);
+        }
+    }
+
+    /// Something has changed that most often changes back within a second.
+    pub(super) fn refresh_later(&mut self, now: Instant) {
+        if self.systemd.is_present() {
+            self.timing.refresh_later(now);
+        }
+    }
+
+    fn say(&mut self, line: String, now: Instant) {
+        if !self.is_ready {
+            self.is_ready = true;
+            self.systemd.ready(&line);
+        } else if line != self.line {
+            self.systemd.status(&line);
+        }
+        self.timing.said_at = now;
+        self.line = line;
+    }
+}
+
+/// When the manager is told something.
+#[derive(Debug)]
+struct Timing {
+    /// When the line is to be written anew; `None` while nothing has changed.
+    due: Option<Instant>,
+    said_at: Instant,
+    /// How long the manager goes without a sign of life.
+    watchdog: Option<Duration>,
+    /// When it was last given one.
+    fed_at: Instant,
+}
+
+impl Timing {
+    fn refresh(&mut self, now: Instant) {
+        self.refresh_at(now.max(self.said_at.after(INTERVAL)));
+    }
+
+    fn refresh_later(&mut self, now: Instant) {
+        self.refresh_at(now.after(INTERVAL));
+    }
+
+    fn refresh_at(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Whether the line is to be written anew now; if so, it counts as written.
+    fn take_due(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
+    /// Whether the watchdog is to be fed now; if so, it counts as fed. A busy loop does so four times
+    /// in the time that the manager allows, an idle one at least twice.
+    fn take_feed(&mut self, now: Instant) -> bool {
+        let is_hungry = |watchdog| now.since(self.fed_at) >= watchdog / 4;
+        let feeds = self.watchdog.is_some_and(is_hungry);
+        if feeds {
+            self.fed_at = now;
+        }
+        feeds
+    }
+
+    /// When the loop has to turn for this. While a piece of work is under way, its end turns the
+    /// loop, and until then the watchdog is not fed.
+    fn wake_at(&self, is_under_way: bool) -> Option<Instant> {
+        let watchdog = self.watchdog.filter(|_| !is_under_way);
+        let feed = watchdog.map(|watchdog| self.fed_at.after(watchdog / 2));
+        self.due.into_iter().chain(feed).min()
+    }
+}
+
+impl Daemon {
+    /// Tells the manager what there is to tell, or starts finding it out.
+    pub(super) fn report(&mut self, now: Instant) {
+        // A piece of work that never ends is no progress, though the loop may turn for other reasons.
+        if !self.jobs.is_under_way() && self.report.timing.take_feed(now) {
+            self.report.systemd.alive();
+        }
+        if !self.report.timing.take_due(now) || !self.loaded {
+            return;
+        }
+        let is_blocked = self.jobs.wake_at().is_some();
+        if self.report.is_stale && !is_blocked {
+            self.report.is_stale = false;
+            self.jobs.push(Job::Stand);
+            return;
+        }
+        let next = if self.schedule.is_asking() {
+            Next::Now
+        } else if let Some(at) = self.schedule.next_poll(now) {
+            Next::At(time_of_day(at, now))
+        } else {
+            Next::Never
+        };
+        let pending = self.schedule.pending();
+        let line = line(&Facts {
+            standing: self.report.standing,
+            unaskable: pending.saturating_sub(self.schedule.askable()) as u64,
+            is_blocked,
+            next,
+        });
+        self.report.say(line, now);
+    }
+
+    /// When the loop has to turn for the report's sake.
+    pub(super) fn report_at(&self) -> Option<Instant> {
+        self.report.timing.wake_at(self.jobs.is_under_way())
+    }
+
+    /// Tells the manager that the daemon has begun to end, and how it stands.
+    pub(super) fn report_end(&mut self) {
+        let line = match self.schedule.pending() as u64 {
+            _ if !self.loaded => "no longer watching".to_owned(),
+            0 => "no longer watching; no task is pending".to_owned(),
+            pending => {
+                let tasks = counted(pending, "task");
+                format!("no longer watching; {tasks} pending, kept for the next start")
+            }
+        };
+        self.report.systemd.stopping(&line);
+    }
+}
+
+/// What the line tells.
+#[derive(Debug)]
+struct Facts {
+    standing: Standing,
+    /// Pending tasks of accounts that cannot be asked.
+    unaskable: u64,
+    /// Whether the store cannot be written, so that nothing is asked.
+    is_blocked: bool,
+    next: Next,
+}
+
+/// When the next poll goes out.
+#[derive(Debug)]
+enum Next {
+    /// One is under way.
+    Now,
+    /// At this time of day.
+    At(String),
+    /// There is nobody to ask.
+    Never,
+}
+
+fn line(facts: &Facts) -> String {
+    let Standing {
+        pending, settled, ..
+    } = facts.standing;
+    if pending == 0 {
+        return "no task is pending".to_owned();
+    }
+    let tasks = counted(facts.standing.tasks(), "task");
+    let mut line = format!("{} of {tasks} settled", number(settled.total()));
+    // What went well needs no mention; of the rest, what matters most comes first.
+    for outcome in [
+        Outcome::Failed,
+        Outcome::Refused,
+        Outcome::Partial,
+        Outcome::Expired,
+        Outcome::Missing,
+    ] {
+        let count = settled.of(outcome);
+        if count > 0 {
+            // Writing to a String does not fail.
+            _ = write!(line, ", {} {outcome}", number(count));
+        }
+    }
+    if facts.unaskable > 0 {
+        let unaskable = number(facts.unaskable);
+        _ = write!(line, "; {unaskable} cannot be asked about, see the log");
+    }
+    match &facts.next {
+        _ if facts.is_blocked => {
+            line.push_str("; nothing is polled, as the state cannot be written, see the log");
+        }
+        Next::Now => line.push_str("; asking now"),
+        Next::At(time) => _ = write!(line, "; next poll at {time}"),
+        Next::Never => {}
+    }
+    line
+}
+
+/// A point ahead as the user's clock will show it, with its date unless that is today's.
+fn time_of_day(at: Instant, now: Instant) -> String {
+    let wall = clock::wall();
+    let ahead = SignedDuration::try_from(at.since(now)).unwrap_or(SignedDuration::MAX);
+    let zone = TimeZone::system();
+    let then = wall
+        .saturating_add(ahead)
+        .unwrap_or(wall)
+        .to_zoned(zone.clone());
+    let format = if then.date() == wall.to_zoned(zone).date() {
+        "%H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S"
+    };
+    then.strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Tally;
+
+    fn facts(pending: u64, settled: Tally) -> Facts {
+        Facts {
+            standing: Standing {
+                pending,
+                settled,
+                ..Standing::default()
+            },
+            unaskable: 0,
+            is_blocked: false,
+            next: Next::At("14:03:25".to_owned()),
+        }
+    }
+
+    #[test]
+    fn lines() {
+        let none = Tally::default();
+        assert_eq!(line(&facts(0, none)), "no task is pending");
+        assert_eq!(
+            line(&facts(1, none)),
+            "0 of 1 task settled; next poll at 14:03:25"
+        );
+        let settled = Tally {
+            available: 1_409,
+            partial: 2,
+            failed: 3,
+            expired: 4,
+            missing: 5,
+            refused: 6,
+        };
+        assert_eq!(
+            line(&facts(88, settled)),
+            "1,429 of 1,517 tasks settled, 3 failed, 6 refused, 2 partial, 4 expired, 5 missing; \
+             next poll at 14:03:25"
+        );
+        let refused = Facts {
+            unaskable: 40,
+            next: Next::Never,
+            ..facts(88, none)
+        };
+        assert_eq!(
+            line(&refused),
+            "0 of 88 tasks settled; 40 cannot be asked about, see the log"
+        );
+        let asking = Facts {
+            next: Next::Now,
+            ..facts(88, none)
+        };
+        assert_eq!(line(&asking), "0 of 88 tasks settled; asking now");
+        let full = Facts {
+            is_blocked: true,
+            ..facts(88, none)
+        };
+        assert_eq!(
+            line(&full),
+            "0 of 88 tasks settled; nothing is polled, as the state cannot be written, see the log"
+        );
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let now = clock::now();
+        assert_eq!(
+            time_of_day(now.after(Duration::from_hours(48)), now).len(),
+            19
+        );
+        assert!([8, 19].contains(&time_of_day(now, now).len()));
+    }
+
+    #[test]
+    fn nothing_is_due_without_a_manager() {
+        let now = clock::now();
+        let mut report = Report::new(Systemd::absent(), Standing::default(), now);
+        report.recount(now);
+        report.refresh_later(now);
+        assert_eq!(report.timing.wake_at(false), None);
+    }
+
+    fn at(milliseconds: u64) -> Instant {
+        Instant::from_boot(Duration::from_millis(milliseconds))
+    }
+
+    fn timing(watchdog: Option<Duration>) -> Timing {
+        Timing {
+            due: None,
+            said_at: at(10_000),
+            watchdog,
+            fed_at: at(10_000),
+        }
+    }
+
+    #[test]
+    fn the_line_changes_at_most_once_a_second_and_no_change_is_lost() {
+        let mut timing = timing(None);
+        assert!(!timing.take_due(at(50_000)));
+        timing.refresh(at(10_100));
+        timing.refresh(at(10_900));
+        assert_eq!(timing.wake_at(false), Some(at(11_000)));
+        assert!(!timing.take_due(at(10_999)));
+        assert!(timing.take_due(at(11_000)));
+        timing.said_at = at(11_000);
+        assert_eq!(timing.wake_at(false), None);
+        // Much later a change shows at once, unless it is one that may pass.
+        timing.refresh_later(at(20_000));
+        assert_eq!(timing.wake_at(false), Some(at(21_000)));
+        timing.refresh(at(20_200));
+        assert!(timing.take_due(at(20_200)));
+        assert!(!timing.take_due(at(99_999)));
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_in_time_and_only_where_nothing_hangs() {
+        let mut timing = timing(Some(Duration::from_secs(8)));
+        assert_eq!(timing.wake_at(false), Some(at(14_000)));
+        assert_eq!(timing.wake_at(true), None);
+        assert!(!timing.take_feed(at(11_999)));
+        assert!(timing.take_feed(at(12_000)));
+        assert!(!timing.take_feed(at(13_999)));
+        assert_eq!(timing.wake_at(false), Some(at(16_000)));
+        // After it has woken the loop, it does not wake it again at once.
+        assert!(timing.take_feed(at(16_000)));
+        assert_eq!(timing.wake_at(false), Some(at(20_000)));
+    }
+}
