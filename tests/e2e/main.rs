@@ -1,7 +1,7 @@
-//! Tests against the real thing: a bus, a desktop. A tool that is missing is a failure.
+//! Tests against the real thing: a bus, a desktop, systemd. A tool that is missing is a failure.
 //!
-//! On Debian: `apt-get install --no-install-recommends dbus dunst fonts-dejavu-core fonts-inter
-//! imagemagick libnotify-bin strace xvfb`.
+//! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst fonts-dejavu-core
+//! fonts-inter imagemagick libnotify-bin libpam-systemd procps strace systemd-container xvfb`.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,4 +18,5 @@ mod picture;
 mod program;
 mod screen;
 mod stage;
+mod units;
 mod wire;

@@ -1,0 +1,101 @@
+//! The units of systemd: as systemd reads them, and under a systemd that has really booted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_importwatch");
+const SYSTEM: &str = "importwatch.service";
+const USER: &str = "importwatch-user.service";
+
+fn of_project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Runs to the end what must be there.
+#[track_caller]
+fn run(command: &mut Command) -> Output {
+    let program = command.get_program().display().to_string();
+    let ran = command.output();
+    ran.unwrap_or_else(|error| panic!("{program} must be there: {error}"))
+}
+
+fn texts(output: &Output) -> String {
+    [&output.stdout, &output.stderr]
+        .map(|text| String::from_utf8_lossy(text))
+        .concat()
+}
+
+/// What systemd says of a unit, which is to start the program that is being tested: in 252 it looks
+/// for a program without a path in its own folders alone.
+fn verified(unit: &str, change: impl FnOnce(String) -> String) -> (bool, String) {
+    let folder = TempDir::new().unwrap();
+    let text = fs::read_to_string(of_project("systemd").join(unit)).unwrap();
+    let found = text.replacen(
+        "ExecStart=importwatch ",
+        &format!("ExecStart={PROGRAM} "),
+        1,
+    );
+    assert_ne!(found, text, "{unit}");
+    let path = folder.path().join(SYSTEM);
+    fs::write(&path, change(found)).unwrap();
+    let mut analyze = Command::new("systemd-analyze");
+    // The manager of a user wants a folder of its own, whoever runs it.
+    analyze.env("XDG_RUNTIME_DIR", folder.path());
+    if unit == USER {
+        analyze.arg("--user");
+    }
+    let output = run(analyze.arg("verify").arg(path));
+    (output.status.success(), texts(&output))
+}
+
+/// It ends well on keys and values that it passes over, but it mentions them.
+#[test]
+fn systemd_understands_every_line_of_the_units() {
+    for unit in [SYSTEM, USER] {
+        assert_eq!(verified(unit, |text| text), (true, String::new()), "{unit}");
+        let (_, said) = verified(unit, |text| {
+            text.replacen("[Service]", "[Service]\nNoKey=1", 1)
+        });
+        assert!(said.contains("NoKey"), "{unit}: {said}");
+    }
+}
+
+#[test]
+fn the_service_of_the_machine_is_exposed_to_little() {
+    let exposure = |threshold: &str| {
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.args(["security", "--offline=true", "--no-pager", threshold]);
+        run(analyze.arg(of_project("systemd").join(SYSTEM)))
+    };
+    // The threshold is ten times the exposure.
+    let output = exposure("--threshold=15");
+    assert!(output.status.success(), "{}", texts(&output));
+    assert!(!exposure("--threshold=1").status.success());
+}
+
+#[test]
+fn both_units_live_a_whole_life_under_a_real_systemd() {
+    let lab = TempDir::new().unwrap();
+    let inside = |name: &str| lab.path().join(name);
+    fs::copy(PROGRAM, inside("importwatch")).unwrap();
+    fs::copy(of_project("tests/e2e/systemd-life.sh"), inside("life.sh")).unwrap();
+    fs::create_dir(inside("systemd")).unwrap();
+    for file in fs::read_dir(of_project("systemd")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), inside("systemd").join(file.file_name())).unwrap();
+    }
+    let script = of_project("tests/e2e/systemd-lab.sh");
+    let is_root = nix::unistd::geteuid().is_root();
+    let mut command = Command::new(if is_root { "timeout" } else { "sudo" });
+    if !is_root {
+        command.arg("timeout");
+    }
+    // A bound that is reached only where something hangs; the lab then cleans up.
+    let output = run(command.arg("300").arg(script).arg(inside("life.sh")));
+    let said = texts(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("the whole life went well"), "{said}");
+}
