@@ -35,7 +35,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     telemetry::init(&log(context))?;
-    let setup = setup(context, arguments.until_settled)?;
+    let setup = Setup {
+        systemd: Systemd::of_environment(),
+        ..setup(context, arguments.until_settled)?
+    };
     let runtime = runtime()?;
     let end = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -95,7 +98,7 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         gather: settings.notify.gather,
         keep: settings.state.keep,
         until_settled,
-        systemd: Systemd::of_environment(),
+        systemd: Systemd::absent(),
     })
 }
 

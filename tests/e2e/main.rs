@@ -1,7 +1,7 @@
 //! Tests against the real thing: a bus, a desktop, systemd. A tool that is missing is a failure.
 //!
 //! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst fonts-dejavu-core
-//! fonts-inter imagemagick libnotify-bin libpam-systemd procps strace systemd systemd-container xvfb`.
+//! fonts-inter imagemagick libnotify-bin libpam-systemd procps strace systemd-container xvfb`.
 
 #![expect(
     clippy::unwrap_used,

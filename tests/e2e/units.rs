@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use importwatch::account::ApiKey;
+use importwatch::simulator::Simulator;
+use importwatch::simulator::world::{Ending, Plan, World};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_importwatch");
@@ -76,11 +80,39 @@ fn the_service_of_the_machine_is_exposed_to_little() {
     assert!(!exposure("--threshold=1").status.success());
 }
 
+/// Tells the test that it runs in the container, where it is the server, and where to leave the
+/// server's address.
+const ADDRESS: &str = "IMPORTWATCH_TEST_ADDRESS";
+/// The key that the server takes.
+const KEY: &str = "app-key-of-the-lab";
+
+/// The server of the lab, until it is ended.
+fn serve(address: &Path) {
+    let mut world = World::new(ApiKey::new(KEY).unwrap());
+    let ends = |end| Plan::ends(7, Duration::ZERO, end);
+    world.add("good".parse().unwrap(), ends(Ending::Available));
+    let failed = Ending::Fail { details: vec![] };
+    world.add("bad".parse().unwrap(), ends(failed));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let server = Simulator::start(world).await.unwrap();
+        let draft = address.with_extension("draft");
+        fs::write(&draft, server.base_url().as_str()).unwrap();
+        fs::rename(draft, address).unwrap();
+        std::future::pending::<()>().await;
+    });
+}
+
 #[test]
 fn both_units_live_a_whole_life_under_a_real_systemd() {
+    if let Some(address) = std::env::var_os(ADDRESS) {
+        serve(Path::new(&address));
+    }
     let lab = TempDir::new().unwrap();
     let inside = |name: &str| lab.path().join(name);
     fs::copy(PROGRAM, inside("importwatch")).unwrap();
+    fs::copy(std::env::current_exe().unwrap(), inside("tests")).unwrap();
+    fs::write(inside("key"), KEY).unwrap();
     fs::copy(of_project("tests/e2e/systemd-life.sh"), inside("life.sh")).unwrap();
     fs::create_dir(inside("systemd")).unwrap();
     for file in fs::read_dir(of_project("systemd")).unwrap() {

@@ -1,6 +1,5 @@
 //! The daemon as a service: what it tells its manager, over a real socket.
 
-use std::ffi::OsStr;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,12 +25,12 @@ impl Manager {
 
     /// Starts a daemon as a service that is watched for hanging if `watchdog` is given.
     fn start(&self, home: &Home, watchdog: Option<Duration>) -> Daemon {
-        let time = watchdog.map(|time| time.as_micros().to_string());
-        let mut environment = vec![("NOTIFY_SOCKET", self.path.as_os_str())];
-        if let Some(time) = &time {
-            environment.push(("WATCHDOG_USEC", OsStr::new(time)));
+        let mut command = home.command(&["daemon"]);
+        command.env("NOTIFY_SOCKET", &self.path);
+        if let Some(time) = watchdog {
+            command.env("WATCHDOG_USEC", time.as_micros().to_string());
         }
-        home.daemon_in(&[], &environment)
+        home.start(command)
     }
 
     /// The next message, by its lines.
@@ -158,8 +157,9 @@ fn an_idle_daemon_feeds_the_watchdog() {
 fn a_manager_that_is_not_there_harms_nothing() {
     let home = Home::new("http://127.0.0.1:9", "");
     for socket in ["/nowhere/notify", "@abstract"] {
-        let environment = [("NOTIFY_SOCKET", OsStr::new(socket))];
-        let daemon = home.daemon_in(&["--until-settled"], &environment);
+        let mut command = home.command(&["daemon", "--until-settled"]);
+        command.env("NOTIFY_SOCKET", socket);
+        let daemon = home.start(command);
         assert_eq!(daemon.wait().code(), Some(0));
         assert!(home.log().contains(socket), "{}", home.log());
     }
