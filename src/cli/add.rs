@@ -9,7 +9,7 @@ use crate::account::AccountName;
 use crate::cli::Context;
 use crate::cli::exit::Exit;
 use crate::cli::ids::{self, Ids, Unusable};
-use crate::cli::output;
+use crate::cli::{find, output};
 use crate::clock;
 use crate::notice::amount::counted;
 use crate::notice::safe;
@@ -28,7 +28,11 @@ const MOST_SAID: u64 = 20;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   importwatch add --import products 68ec7ad3e307920f002648cd
-  ./import.sh | importwatch add --import products -")]
+  importwatch add --account shop ID…
+  ./import.sh | importwatch add --import products -    reads ids, or the import endpoint's answers
+
+A task is watched until it has settled, at most for watch.give_up_after of the settings (24 h). It \
+is asked about by a daemon, started before or after: importwatch daemon")]
 pub(super) struct Arguments {
     /// The account whose key asks about the tasks
     #[arg(long, value_name = "NAME")]
@@ -109,10 +113,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
     }
     let rung = tally.new + tally.again > 0 && doorbell::ring(&directory);
     if !rung && tally.new + tally.again > 0 && !context.flags.quiet {
-        output::say(&format!(
-            "no daemon is running on {}; start one with: importwatch daemon",
-            directory.path().display()
-        ));
+        output::say(&output::no_daemon(&directory));
     }
     Ok(if tally.unusable > 0 {
         Exit::Usage
@@ -124,17 +125,23 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
 fn print(tally: &Tally, add: &Add) -> io::Result<()> {
     let (ImportChoice::Named(name) | ImportChoice::New(name)) = &add.import;
     let mut parts = Vec::new();
-    if tally.new > 0 || tally.again + tally.known == 0 {
+    if tally.new + tally.again + tally.known == 0 {
+        parts.push("nothing added".to_owned());
+    }
+    if tally.new > 0 {
         parts.push(format!(
             "{} added to import {name}",
             counted(tally.new, "task")
         ));
     }
     if tally.again > 0 {
-        parts.push(format!("{} watched again in import {name}", tally.again));
+        parts.push(format!(
+            "{} watched again in import {name}",
+            counted(tally.again, "task")
+        ));
     }
     if tally.known > 0 {
-        parts.push(format!("{} known already", tally.known));
+        parts.push(format!("{} known already", counted(tally.known, "task")));
     }
     if tally.unusable > 0 {
         parts.push(format!("{} unusable", tally.unusable));
@@ -178,7 +185,8 @@ impl Session<'_> {
                 Added::Again => self.tally.again += 1,
                 Added::Known { .. } => self.tally.known += 1,
                 Added::OtherAccount(other) => self.refuse(&format!(
-                    "{id} is watched under account {other} already; remove it there first, or leave it"
+                    "{id} is watched under the account {other} already, so it was not added; to move it, run first: importwatch remove {}",
+                    find::word(&id.to_string())
                 )),
             }
         }

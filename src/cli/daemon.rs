@@ -27,6 +27,16 @@ use crate::telemetry::{self, LogParams};
 const THREADS_WAIT: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "It asks about all that `importwatch add` has put on the watch list, sees at \
+once what is added later, and ends on SIGTERM or SIGINT; nothing is lost by that. Outcomes go to the \
+log (standard error) and, where there is a session bus, to the desktop. One daemon a state directory.
+
+Examples:
+  importwatch daemon                    until it is stopped, as a service does
+  importwatch daemon --until-settled    until all has settled; 4 if it could not ask
+  importwatch -v daemon                 with every request in the log"
+)]
 pub(super) struct Arguments {
     /// End once everything is settled and told
     #[arg(long)]
@@ -154,7 +164,13 @@ pub(super) fn client(
         connect_timeout: poll.connect_timeout,
         request_timeout: poll.request_timeout,
     })
-    .with_context(|| format!("account {name}: cannot set up the connection"))
+    .with_context(|| match &account.ca_file {
+        Some(path) => format!(
+            "account {name}: cannot set up the connection with its ca_file {}",
+            path.display()
+        ),
+        None => format!("account {name}: cannot set up the connection"),
+    })
 }
 
 /// How often an account may be asked.

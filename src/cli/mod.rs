@@ -5,24 +5,47 @@
 
 mod add;
 mod check;
+mod completions;
 mod daemon;
 mod demo;
 pub mod exit;
+mod find;
 mod ids;
 mod json;
+mod line;
 mod list;
+mod man;
 mod output;
+mod remove;
+mod show;
+mod times;
+mod words;
 
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::exit::Exit;
 use crate::notice::safe;
 use crate::settings::environment::Environment;
 use crate::settings::{Settings, load};
 use crate::store::directory::StateDir;
+
+const AFTER_HELP: &str = "To begin, put the key of your Agent into $IMPORTWATCH_API_KEY, or name its \
+file in the settings (~/.config/importwatch/config.toml), then:
+  importwatch add --import products ID…    the ids that the import endpoint answered
+  importwatch daemon                       asks about them, and tells you how they ended
+  importwatch list                         how they stand
+
+Exit codes: 0 done; 2 bad arguments or settings, or an unknown id or import; 4 an account is refused \
+or could not be asked; 5 the store failed, or another daemon holds it.";
+
+const CONFIG: &str = "Read the settings from this file; else from $IMPORTWATCH_CONFIG, from \
+importwatch/config.toml in $XDG_CONFIG_HOME (~/.config), or from /etc/importwatch/config.toml";
+
+/// The options that go before or after any command.
+const COMMON: &str = "Common options";
 
 /// Watches bulk imports into tables of GPTBots agents until the server has parsed them, and says
 /// what became of each: in the log and on the desktop.
@@ -31,7 +54,9 @@ use crate::store::directory::StateDir;
     name = "importwatch",
     version,
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP
 )]
 struct Arguments {
     #[command(flatten)]
@@ -43,14 +68,13 @@ struct Arguments {
 /// What can be said before or after any command.
 #[derive(Debug, Clone, Args)]
 struct Flags {
-    /// Read the settings from this file
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = COMMON, help = CONFIG)]
     config: Option<PathBuf>,
-    /// Say more; twice for everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    /// Log more; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = COMMON)]
     verbose: u8,
     /// Say nothing but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = COMMON)]
     quiet: bool,
 }
 
@@ -63,10 +87,19 @@ enum Command {
     /// Show the watch list and what became of it
     #[command(visible_alias = "ls")]
     List(list::Arguments),
+    /// Show all that is known of a task, or how an import stands, and what to do next
+    Show(show::Arguments),
+    /// Take tasks off the watch list
+    #[command(visible_alias = "rm")]
+    Remove(remove::Arguments),
     /// Look whether everything is in order: settings, keys, store, notifiers
     Check(check::Arguments),
     /// Show the whole thing at work against a simulated server: no key, no network
     Demo(demo::Arguments),
+    /// Print the completions for a shell
+    Completions(completions::Arguments),
+    /// Write the manual pages
+    Man(man::Arguments),
 }
 
 /// What every command has.
@@ -110,7 +143,7 @@ pub fn run() -> Exit {
         Ok(exit) => exit,
         Err(error) if output::is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
-            output::say(&format!("importwatch: {}", safe_lines(&error)));
+            output::say(&format!("importwatch: {}", told(&error)));
             exit::of(&error)
         }
     }
@@ -124,22 +157,33 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Daemon(arguments) => daemon::run(&context(environment)?, &arguments),
         Command::Add(arguments) => add::run(&context(environment)?, arguments),
         Command::List(arguments) => list::run(&context(environment)?, &arguments),
+        Command::Show(arguments) => show::run(&context(environment)?, &arguments),
+        Command::Remove(arguments) => remove::run(&context(environment)?, &arguments),
         Command::Check(arguments) => check::run(&context(environment)?, &arguments),
         // It brings settings of its own, so that it works whatever the user's are.
         Command::Demo(arguments) => demo::run(&flags, &environment, &arguments),
+        Command::Completions(arguments) => completions::run(Arguments::command(), &arguments),
+        Command::Man(arguments) => man::run(Arguments::command(), &arguments),
     }
 }
 
-/// An error with its causes. The settings' errors have several lines, made safe where they are made;
-/// what they came from is one line each.
-fn safe_lines(error: &anyhow::Error) -> String {
+/// An error as the user reads it: what failed and what to do, then what it came from. The settings'
+/// errors have several lines, made safe where they are made; what they came from is one line each.
+fn told(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
+    if exit::of(error) == Exit::Store {
+        // Errors of the parts say what could not be done, as it stands behind "failed to".
+        text.insert_str(0, "cannot ");
+    }
+    let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = safe::one_line(&cause.to_string());
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
+        // Some errors repeat in their own text what they came from.
+        if !said.contains(&cause) && !cause.contains(&said) {
+            text.push_str("\n  cause: ");
             text.push_str(&cause);
         }
+        said = cause;
     }
     text
 }

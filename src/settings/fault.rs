@@ -30,7 +30,11 @@ impl Fault {
             },
             // Whatever stands there may be a key, and the message would show it.
             None if is_table(key) => Self::Table(not_a_table(key)),
-            None => Self::Value(message.to_owned()),
+            // "invalid type" is the language of programs.
+            None => Self::Value(match message.strip_prefix("invalid type: ") {
+                Some(rest) => format!("found {rest}"),
+                None => message.to_owned(),
+            }),
         }
     }
 

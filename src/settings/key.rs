@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::account::{AccountName, ApiKey, ApiKeyError};
 use crate::settings::assemble::quoted;
 use crate::settings::environment::Environment;
+use crate::settings::locate;
 use crate::settings::{Account, Settings};
 
 /// The longest file of a key, in bytes.
@@ -51,12 +52,15 @@ pub enum KeyError {
     #[error("there is no account {0} in the settings")]
     NoAccount(AccountName),
     /// None was given, in any way.
-    #[error("there is no key for the account {account}: give one {}", ways(.account, *.unnamed))]
+    #[error("there is no key for the account {account}; give one in one of these ways:\n{}",
+        ways(.account, .settings, *.unnamed))]
     Missing {
         /// The account.
         account: AccountName,
         /// Whether the unnamed credential and variable would serve it.
         unnamed: bool,
+        /// The settings file, there or not.
+        settings: PathBuf,
     },
     /// The file cannot be read.
     #[error("cannot read {origin}, which should hold a key")]
@@ -90,19 +94,21 @@ pub enum KeyError {
     },
 }
 
-fn ways(account: &AccountName, unnamed: bool) -> String {
-    let variable = variable_of(account);
-    let (credential, variable) = if unnamed {
+fn ways(account: &AccountName, settings: &Path, unnamed: bool) -> String {
+    let named = variable_of(account);
+    let (variable, credential) = if unnamed {
         (
-            format!("api-key_{account} or api-key"),
-            format!("${variable} or $IMPORTWATCH_API_KEY"),
+            format!("$IMPORTWATCH_API_KEY or ${named}"),
+            format!("api-key or api-key_{account}"),
         )
     } else {
-        (format!("api-key_{account}"), format!("${variable}"))
+        (format!("${named}"), format!("api-key_{account}"))
     };
     format!(
-        "by api_key_file or api_key in [accounts.{account}], as the systemd credential \
-         {credential}, or in {variable}"
+        "  in the environment variable {variable}\n  \
+         in a file, named by api_key_file under [accounts.{account}] in {}\n  \
+         for a service, as the systemd credential {credential}",
+        settings.display()
     )
 }
 
@@ -158,6 +164,10 @@ pub fn find(
     Err(KeyError::Missing {
         account: account.clone(),
         unnamed,
+        settings: match &settings.file {
+            Some(file) => file.clone(),
+            None => locate::usual(environment),
+        },
     })
 }
 

@@ -33,6 +33,13 @@ pub(super) fn candidates(environment: &Environment, system: &Path) -> Vec<PathBu
         .collect()
 }
 
+/// The settings file that one who has none would make.
+pub(super) fn usual(environment: &Environment) -> PathBuf {
+    let system = Path::new(SYSTEM_SETTINGS);
+    let mut places = candidates(environment, system).into_iter();
+    places.next().unwrap_or_else(|| system.join("config.toml"))
+}
+
 /// The store's directory where the settings name none; `None` if there is no home to have it in.
 pub(super) fn state_directory(file: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
     let is_system = |file: &Path| {

@@ -7,7 +7,7 @@
 //! `config/importwatch.toml`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -226,19 +226,36 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AccountError {
     /// The named account is not in the settings.
-    #[error("there is no account {name}; the settings have {}", listed(.known))]
+    #[error(
+        "there is no account {name}: {} {}; name one of these with --account, or add [accounts.{name}]",
+        has(.settings.as_deref()), listed(.known)
+    )]
     Unknown {
+        /// The file that the accounts are from.
+        settings: Option<PathBuf>,
         /// What was asked for.
         name: AccountName,
         /// What there is.
         known: Vec<AccountName>,
     },
     /// None was named, and the settings have several, none of them called `default`.
-    #[error("name an account: the settings have {}, and none called default", listed(.known))]
+    #[error(
+        "name an account with --account: {} {}, and none called default",
+        has(.settings.as_deref()), listed(.known)
+    )]
     Ambiguous {
+        /// The file that the accounts are from.
+        settings: Option<PathBuf>,
         /// What there is.
         known: Vec<AccountName>,
     },
+}
+
+fn has(settings: Option<&Path>) -> String {
+    match settings {
+        Some(path) => format!("{} has", path.display()),
+        None => "there is no settings file, so there is only".to_owned(),
+    }
 }
 
 fn listed(names: &[AccountName]) -> String {
@@ -258,13 +275,17 @@ impl Settings {
             Some(name) => match self.accounts.get_key_value(name) {
                 Some((name, _)) => Ok(name),
                 None => Err(AccountError::Unknown {
+                    settings: self.file.clone(),
                     name: name.clone(),
                     known: known(),
                 }),
             },
             None => self
                 .unnamed_account()
-                .ok_or_else(|| AccountError::Ambiguous { known: known() }),
+                .ok_or_else(|| AccountError::Ambiguous {
+                    settings: self.file.clone(),
+                    known: known(),
+                }),
         }
     }
 

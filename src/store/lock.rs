@@ -41,7 +41,10 @@ impl Holder {
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another process holds it.
-    #[error("lock {path}: {} (process {pid}) holds it; end that, or use another state directory", .holder.as_str())]
+    #[error(
+        "lock {path}: another {} (process {pid}) holds it; end that one, or set another `directory` under [state]",
+        .holder.as_str()
+    )]
     Held {
         /// The lock file.
         path: PathBuf,

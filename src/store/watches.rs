@@ -30,6 +30,10 @@ pub enum Which {
     Pending,
     /// With one.
     Settled,
+    /// With the outcome `available`: every row went in.
+    InFull,
+    /// With any other outcome.
+    NotInFull,
 }
 
 impl Store {
@@ -89,6 +93,8 @@ impl Store {
                 Which::All => "",
                 Which::Pending => "AND w.outcome IS NULL",
                 Which::Settled => "AND w.outcome IS NOT NULL",
+                Which::InFull => "AND w.outcome = 'available'",
+                Which::NotInFull => "AND w.outcome <> 'available'",
             };
             let mut select = conn.prepare_cached(&format!(
                 "{WATCHES} WHERE w.seq > ?1 AND w.seq <= ?2 AND w.superseded = 0 {import} {state}

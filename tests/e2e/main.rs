@@ -1,7 +1,9 @@
-//! Tests against the real thing: a bus, a desktop, systemd. A tool that is missing is a failure.
+//! Tests against the real thing: a bus, a desktop, a terminal, systemd. A tool that is missing is a
+//! failure.
 //!
 //! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst fonts-dejavu-core
-//! fonts-inter imagemagick libnotify-bin libpam-systemd procps strace systemd-container xvfb`.
+//! fonts-inter imagemagick libnotify-bin libpam-systemd procps strace systemd systemd-container tmux
+//! xvfb`.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,6 +19,9 @@ mod picture;
 #[path = "../it/program.rs"]
 mod program;
 mod screen;
+#[path = "../it/seed.rs"]
+mod seed;
 mod stage;
+mod terminal;
 mod units;
 mod wire;

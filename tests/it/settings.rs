@@ -209,21 +209,25 @@ fn accounts_are_found_by_name_or_by_default() {
     let named = |name: &str| name.parse::<AccountName>().unwrap();
     let one = Place::with("[accounts.shop]").load(&[]).unwrap();
     assert_eq!(one.account_for(None).unwrap().as_str(), "shop");
-    let several = Place::with("[accounts.a]\n[accounts.b]").load(&[]).unwrap();
+    let place = Place::with("[accounts.a]\n[accounts.b]");
+    let file = place.file().display().to_string();
+    let several = place.load(&[]).unwrap();
     assert_eq!(
         several.account_for(Some(&named("b"))).unwrap().as_str(),
         "b"
     );
     assert_eq!(
         several.account_for(None).unwrap_err().to_string(),
-        "name an account: the settings have a, b, and none called default"
+        format!("name an account with --account: {file} has a, b, and none called default")
     );
     assert_eq!(
         several
             .account_for(Some(&named("c")))
             .unwrap_err()
             .to_string(),
-        "there is no account c; the settings have a, b"
+        format!(
+            "there is no account c: {file} has a, b; name one of these with --account, or add [accounts.c]"
+        )
     );
     let with_default = Place::with("[accounts.a]\n[accounts.default]")
         .load(&[])

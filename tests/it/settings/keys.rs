@@ -109,17 +109,20 @@ fn a_key_without_a_name_serves_one_account_only() {
     ];
     assert_eq!(
         place.message("a", &unnamed),
-        "there is no key for the account a: give one by api_key_file or api_key in \
-         [accounts.a], as the systemd credential api-key_a, or in $IMPORTWATCH_API_KEY_A"
+        "there is no key for the account a; give one in one of these ways:\n  \
+         in the environment variable $IMPORTWATCH_API_KEY_A\n  \
+         in a file, named by api_key_file under [accounts.a] in DIR/config.toml\n  \
+         for a service, as the systemd credential api-key_a"
     );
     place.write("config.toml", "[accounts.a]\n[accounts.default]\n", 0o600);
     assert!(place.find("a", &unnamed).is_err());
     assert_eq!(place.find("default", &unnamed).unwrap().0, "credential");
     assert_eq!(
         place.message("default", &[]),
-        "there is no key for the account default: give one by api_key_file or api_key in \
-         [accounts.default], as the systemd credential api-key_default or api-key, or in \
-         $IMPORTWATCH_API_KEY_DEFAULT or $IMPORTWATCH_API_KEY"
+        "there is no key for the account default; give one in one of these ways:\n  \
+         in the environment variable $IMPORTWATCH_API_KEY or $IMPORTWATCH_API_KEY_DEFAULT\n  \
+         in a file, named by api_key_file under [accounts.default] in DIR/config.toml\n  \
+         for a service, as the systemd credential api-key or api-key_default"
     );
     assert_eq!(
         place.message("c", &[]),

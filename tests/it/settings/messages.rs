@@ -19,7 +19,7 @@ fn mistakes_are_told_together_and_with_their_places() {
     2 | intial_interval = …
       | ^^^^^^^^^^^^^^^
     help: did you mean `initial_interval`?
-    DIR/config.toml:3:16: poll.max_interval: invalid type: integer `60`, expected a duration, written for example "500ms", "30s", "24h" or "7d"
+    DIR/config.toml:3:16: poll.max_interval: found integer `60`, expected a duration, written for example "500ms", "30s", "24h" or "7d"
       |
     3 | max_interval = 60
       |                ^^
@@ -268,12 +268,12 @@ fn mistakes_in_variables_name_them() {
     environment variable IMPORTWATCH__POLL__MAX_INTERVAL: "5 parsecs" is not a duration, written for example "500ms", "30s", "24h" or "7d"
     "#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5"), @r#"
-    environment variable IMPORTWATCH__POLL__MAX_INTERVAL: invalid type: integer `5`, expected a duration, written for example "500ms", "30s", "24h" or "7d"
+    environment variable IMPORTWATCH__POLL__MAX_INTERVAL: found integer `5`, expected a duration, written for example "500ms", "30s", "24h" or "7d"
     "#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "yes"), @r#"
     environment variable IMPORTWATCH__POLL__BATCH_SIZE: "yes" is text: expected a whole number from 1 to 1000
     "#);
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "8.7"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: invalid type: floating point `8.7`, expected a whole number from 1 to 1000");
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "8.7"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: found floating point `8.7`, expected a whole number from 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "5000"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: 5000 is out of range: expected 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCHSIZE", "5"), @r#"
     environment variable IMPORTWATCH__POLL__BATCHSIZE: unknown key poll.batchsize; expected one of policy, initial_interval, multiplier, max_interval, batch_size, connect_timeout, request_timeout

@@ -1,0 +1,135 @@
+//! The imports, one line each: for a person, for a script, and as JSON.
+//!
+//! It never looks at a task.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::cli::line::{self, Line, padded};
+use crate::cli::list::is_wanted;
+use crate::cli::list::terminal::counts;
+use crate::cli::times::Now;
+use crate::cli::words::{FAINT, STRONG};
+use crate::cli::{find, json};
+use crate::notice::amount::counted;
+use crate::notice::safe;
+use crate::store::Store;
+use crate::store::watches::Filter;
+use crate::watch::{Import, Standing};
+
+/// The widest column to which shorter names are padded.
+const NAME_MAX: usize = 44;
+
+/// Prints the imports of which `filter` lets a task through. Returns whether there were any.
+pub(super) fn print(
+    out: &mut impl Write,
+    store: &Store,
+    filter: Filter,
+    width: Option<usize>,
+    json: bool,
+    now: &Now,
+) -> anyhow::Result<bool> {
+    let mut widest = 0;
+    let name = |import: &Import| {
+        let name = find::selector(store, import, &now.zone)?;
+        anyhow::Ok(safe::one_line(&name))
+    };
+    if width.is_some() {
+        find::each_import(store, |import, standing| {
+            if is_wanted(filter, &import, &standing) {
+                widest = widest.max(line::width(&name(&import)?).min(NAME_MAX));
+            }
+            Ok(())
+        })?;
+    }
+    let mut any = false;
+    find::each_import(store, |import, standing| {
+        if !is_wanted(filter, &import, &standing) {
+            return Ok(());
+        }
+        any = true;
+        if json {
+            let object = Object::new(&import, &standing);
+            serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
+            return Ok(out.write_all(b"\n")?);
+        }
+        let name = name(&import)?;
+        match width {
+            Some(width) => {
+                let name = padded(&name, widest);
+                let line = on_terminal(&name, &import, &standing, width, now);
+                writeln!(out, "{line}")?;
+            }
+            None => writeln!(out, "{}", plain(&name, &import, &standing))?,
+        }
+        Ok(())
+    })?;
+    Ok(any)
+}
+
+fn on_terminal(name: &str, import: &Import, standing: &Standing, width: usize, now: &Now) -> Line {
+    let mut line = Line::new(width);
+    line.paint(STRONG, name);
+    line.push("  ");
+    line.paint(FAINT, &format!("{:10}", now.short(import.started_at)));
+    line.push(&format!("  {}: ", counted(standing.tasks(), "task")));
+    counts(&mut line, standing);
+    line
+}
+
+fn plain(name: &str, import: &Import, standing: &Standing) -> String {
+    let known = |rows: Option<u64>| rows.map_or("-".to_owned(), |rows| rows.to_string());
+    let settled = standing.settled;
+    format!(
+        "{}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>9}  {:>9}  {name}",
+        import.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        standing.tasks(),
+        standing.pending,
+        settled.available,
+        settled.partial,
+        settled.failed,
+        settled.expired,
+        settled.missing,
+        settled.refused,
+        known(standing.rows_in),
+        known(standing.rows_failed),
+    )
+}
+
+/// An import as `--json` shows it. Fields may be added, never changed.
+#[derive(Debug, Serialize)]
+struct Object<'a> {
+    import: &'a str,
+    started_at: String,
+    tasks: u64,
+    available: u64,
+    partial: u64,
+    failed: u64,
+    expired: u64,
+    missing: u64,
+    refused: u64,
+    pending: u64,
+    rows_in: Option<u64>,
+    rows_failed: Option<u64>,
+}
+
+impl<'a> Object<'a> {
+    fn new(import: &'a Import, standing: &Standing) -> Self {
+        let settled = standing.settled;
+        Self {
+            import: &import.name,
+            started_at: json::time(import.started_at),
+            tasks: standing.tasks(),
+            available: settled.available,
+            partial: settled.partial,
+            failed: settled.failed,
+            expired: settled.expired,
+            missing: settled.missing,
+            refused: settled.refused,
+            pending: standing.pending,
+            rows_in: standing.rows_in,
+            rows_failed: standing.rows_failed,
+        }
+    }
+}

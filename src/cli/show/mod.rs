@@ -1,0 +1,117 @@
+//! `importwatch show`: everything that is known of one task, or how one import stands.
+//!
+//! It never changes anything.
+
+mod causes;
+mod import;
+mod task;
+
+use std::io::{self, Write};
+
+use anyhow::bail;
+use clap::{ArgGroup, Args};
+use jiff::tz::TimeZone;
+
+use crate::cli::Context;
+use crate::cli::exit::Exit;
+use crate::cli::list::print_json;
+use crate::cli::times::Now;
+use crate::cli::words::STRONG;
+use crate::cli::{find, ids, json, output};
+use crate::clock;
+use crate::store::Store;
+use crate::store::doorbell;
+use crate::store::watches::{Filter, Which};
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true), after_help = "For a task: its outcome and what that means, its rows, why rows did not go \
+in, its times, earlier outcomes, and what to do next. For an import: how it stands, and the causes \
+over all its tasks.
+
+Examples:
+  importwatch show 68ec7ad3e307920f002648cd
+  importwatch show --import products
+  importwatch show --import products@2026-11-21T02:00Z
+  importwatch show --json 68ec7ad3e307920f002648cd    one object, as from list --json"
+)]
+pub(super) struct Arguments {
+    /// The id of a task
+    #[arg(value_name = "ID", group = "what")]
+    id: Option<String>,
+    /// An import: the newest of this name, or NAME@2026-11-21T02:00 for an older
+    #[arg(long, value_name = "NAME", group = "what")]
+    import: Option<String>,
+    /// One JSON object a line: the task, or each task of the import
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let directory = context.state()?;
+    let store = Store::open(&directory)?;
+    let now = Now {
+        at: clock::wall(),
+        zone: TimeZone::system(),
+    };
+    // Only a daemon hears it, and it does no more than look at the store once more.
+    let is_watched = doorbell::ring(&directory);
+    let mut out = output::out();
+    if let Some(name) = &arguments.import {
+        let import = find::import(&store, name, &now.zone)?;
+        if arguments.json {
+            let filter = Filter {
+                import: Some(import.key),
+                which: Which::All,
+            };
+            print_json(&mut out, &store, filter)?;
+        } else {
+            import::print(&mut out, &store, &import, is_watched, &now)?;
+        }
+    } else {
+        let id = ids::argument(1, arguments.id.as_deref().unwrap_or_default())?;
+        let Some(watch) = store.watch(&id)? else {
+            bail!(find::unknown_task(&id));
+        };
+        if arguments.json {
+            let object = json::Task::from(&watch);
+            serde_json::to_writer(&mut out, &object).map_err(io::Error::from)?;
+            out.write_all(b"\n")?;
+        } else {
+            task::print(&mut out, &store, &watch, is_watched, &now)?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// A line `label  text`, the texts below one another.
+fn field(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "  {label:<11} {text}")
+}
+
+/// A heading and the lines below it, after an empty line.
+fn block(out: &mut impl Write, heading: &str, lines: &[String]) -> io::Result<()> {
+    writeln!(out, "\n{STRONG}{heading}{STRONG:#}")?;
+    for line in lines {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+/// The causes, each with what goes with it.
+fn causes(
+    out: &mut impl Write,
+    causes: &mut causes::Causes,
+    most: usize,
+    one_task: bool,
+) -> io::Result<()> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let mut lines = Vec::new();
+    for (headline, more) in causes.told(most, one_task) {
+        lines.push(headline);
+        lines.extend(more.into_iter().map(|line| format!("  {line}")));
+    }
+    block(out, "Why rows did not go in", &lines)
+}
