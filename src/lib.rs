@@ -18,7 +18,7 @@
 //!    settings    TOML and environment to Settings; builds nothing; finds the key
 //! 5  api         the one endpoint: client, wire, error
 //!    store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
-//!    notifier    who says it: the desktop, the log
+//!    notifier    who says it: the desktop, the log, a program of the user's
 //!    systemd     what the service manager is told: READY, STATUS, WATCHDOG, STOPPING
 //!    telemetry   what the log looks like
 //!    simulator   the endpoint, embedded: for the tests and the benches

@@ -1,5 +1,6 @@
 //! `importwatch daemon`: settings to the parts of the daemon, and signals to its end.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +15,9 @@ use crate::cli::exit::Exit;
 use crate::daemon::{self, AccountSetup, End, Setup};
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
-use crate::notifier::desktop::{DesktopNotifier, has_session_bus};
+use crate::notifier::command::{self, CommandNotifier};
+use crate::notifier::desktop::has_session_bus;
+use crate::relay::Manners;
 use crate::schedule::budget::Rates;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::step::{AccountParameters, Parameters};
@@ -105,7 +108,7 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         schedule,
         notifiers,
         dropped,
-        gather: settings.notify.gather,
+        manners: manners(context),
         keep: settings.state.keep,
         until_settled,
         systemd: Systemd::absent(),
@@ -186,14 +189,48 @@ pub(super) fn rates(account: &settings::Account) -> Rates {
 /// The notifiers that are on, and the channels that the settings have turned off.
 fn notifiers(context: &Context) -> (Vec<Notifier>, Vec<Channel>) {
     let variable = |name: &str| context.environment.get(name).map(ToOwned::to_owned);
-    let desktop = Notifier::Desktop(DesktopNotifier::default());
+    let desktop = Notifier::Desktop(Box::default());
+    let mut on = vec![Notifier::Log];
+    let mut dropped = Vec::new();
     match context.settings.notify.desktop {
-        Desktop::On => (vec![Notifier::Log, desktop], vec![]),
-        Desktop::Off => (vec![Notifier::Log], vec![Channel::Desktop]),
-        Desktop::Auto if has_session_bus(variable) => (vec![Notifier::Log, desktop], vec![]),
-        Desktop::Auto => {
-            tracing::info!("no session bus here, so no desktop notifications");
-            (vec![Notifier::Log], vec![])
-        }
+        Desktop::On => on.push(desktop),
+        Desktop::Off => dropped.push(Channel::Desktop),
+        Desktop::Auto if has_session_bus(variable) => on.push(desktop),
+        Desktop::Auto => tracing::info!("no session bus here, so no desktop notifications"),
+    }
+    match context.settings.notify.command.as_deref() {
+        Some([program, arguments @ ..]) => on.push(Notifier::Command(CommandNotifier::new(
+            program.clone(),
+            arguments.to_vec(),
+            hidden(context),
+            command::LIMIT,
+        ))),
+        Some([]) | None => dropped.push(Channel::Command),
+    }
+    (on, dropped)
+}
+
+/// Variables that are not the command's business: those that hold our keys or lead to them, and those
+/// by which the service manager takes a process for the daemon.
+fn hidden(context: &Context) -> Vec<OsString> {
+    let names = context.environment.iter().map(|(name, _)| name);
+    let ours = names
+        .filter(|name| key::is_delicate(name))
+        .map(ToOwned::to_owned);
+    let managers = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+    ours.chain(managers.map(OsString::from)).collect()
+}
+
+/// How notices are given.
+fn manners(context: &Context) -> Manners {
+    let settings = &context.settings;
+    let quiet = settings.accounts.iter();
+    Manners {
+        gather: settings.notify.gather,
+        progress_after: settings.notify.progress_after,
+        digest: settings.notify.digest.into(),
+        quiet: quiet
+            .map(|(name, account)| (name.clone(), account.quiet))
+            .collect(),
     }
 }

@@ -68,6 +68,8 @@ pub(super) enum Job {
     Prune { before: Timestamp },
     /// Read how the imports stand that are not done.
     Stand,
+    /// Drop what is to be told on other channels than these.
+    KeepChannels { kept: Arc<[Channel]> },
 }
 
 /// A poll that is about to be sent.
@@ -87,6 +89,8 @@ pub(super) enum Done {
     Kept,
     /// There is something new to tell.
     ToTell,
+    /// Something is known of tasks that are pending still.
+    Noted,
     /// The store's version: it changes when another process writes.
     Looked { version: i64 },
     /// A page of changes.
@@ -129,7 +133,7 @@ impl Job {
                 store.remember(account, memory)?;
                 Ok(Done::Kept)
             }
-            Self::Note(polled) => store.record_polls(polled).map(|()| Done::Kept),
+            Self::Note(polled) => store.record_polls(polled).map(|()| Done::Noted),
             Self::Claim(request) => {
                 let account = &request.account;
                 match store.claim_request(account, clock::wall(), &request.windows)? {
@@ -142,6 +146,7 @@ impl Job {
             }
             Self::Prune { before } => store.prune(*before).map(|_| Done::Kept),
             Self::Stand => store.standing_of_pending().map(Done::Stood),
+            Self::KeepChannels { kept } => store.keep_channels(kept).map(|_| Done::Kept),
         }
     }
 

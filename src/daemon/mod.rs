@@ -28,7 +28,7 @@ use crate::notice::AccountNews;
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
 use crate::outcome::Settlement;
-use crate::relay::{Relay, SharedStore};
+use crate::relay::{Manners, Relay, SharedStore};
 use crate::schedule::Schedule;
 use crate::schedule::pacing::PacingError;
 use crate::schedule::step::{AccountParameters, Input, Parameters, Step, Watched};
@@ -66,8 +66,8 @@ pub struct Setup {
     pub notifiers: Vec<Notifier>,
     /// Channels whose notifier is off by the settings: what waits for them is dropped.
     pub dropped: Vec<Channel>,
-    /// How long the outcomes of one import are gathered into one notice.
-    pub gather: Duration,
+    /// How notices are given.
+    pub manners: Manners,
     /// How long settled and told watches are kept.
     pub keep: Duration,
     /// Whether to end once all is settled and told.
@@ -134,7 +134,7 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
     let doorbell = Doorbell::bind(&setup.directory, &lock).map_err(DaemonError::Doorbell)?;
     let alarm = Alarm::new().map_err(DaemonError::Timer)?;
     let mut store = Store::open(&setup.directory)?;
-    let kept: Vec<Channel> = Channel::ALL
+    let kept: Arc<[Channel]> = Channel::ALL
         .into_iter()
         .filter(|c| !setup.dropped.contains(c))
         .collect();
@@ -148,7 +148,8 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
     let report = Report::new(setup.systemd, store.standing_of_pending()?, clock::now());
     let store = Arc::new(Mutex::new(store));
     let channels: Arc<[Channel]> = setup.notifiers.iter().map(Notifier::channel).collect();
-    let relay = Relay::start(&store, setup.notifiers, setup.gather);
+    let relay = Relay::start(&store, setup.notifiers, &setup.manners);
+    let channels = (channels, kept);
     let mut daemon = Daemon::new(schedule, clients, channels, &store, setup.keep, report);
     tracing::info!(state = ?setup.directory.path(), "watching");
     let watched = watch(
@@ -172,6 +173,15 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
     Ok(end)
 }
 
+/// What the relay is to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// There may be something new to tell.
+    Outcomes,
+    /// Something gets on that has no outcome yet.
+    Progress,
+}
+
 /// The loop.
 async fn watch(
     daemon: &mut Daemon,
@@ -192,8 +202,10 @@ async fn watch(
             () = &mut shutdown => return Ok(End::Stopped),
             result = daemon.jobs.finished() => {
                 let result = result.map_err(DaemonError::Broken)?;
-                if daemon.finish(result)? {
-                    relay.wake();
+                match daemon.finish(result)? {
+                    Some(News::Outcomes) => relay.wake(),
+                    Some(News::Progress) => relay.stir(),
+                    None => {}
                 }
             }
             Some(landed) = daemon.polls.join_next() => {
@@ -242,6 +254,8 @@ struct Daemon {
     schedule: Schedule,
     clients: HashMap<AccountName, Client>,
     channels: Arc<[Channel]>,
+    /// Channels that are not off by the settings.
+    kept: Arc<[Channel]>,
     jobs: Jobs,
     polls: JoinSet<Landed>,
     keep: Duration,
@@ -267,7 +281,7 @@ impl Daemon {
     fn new(
         schedule: Schedule,
         clients: HashMap<AccountName, Client>,
-        channels: Arc<[Channel]>,
+        (channels, kept): (Arc<[Channel]>, Arc<[Channel]>),
         store: &SharedStore,
         keep: Duration,
         report: Report,
@@ -277,6 +291,7 @@ impl Daemon {
             schedule,
             clients,
             channels,
+            kept,
             jobs: Jobs::new(Arc::clone(store)),
             polls: JoinSet::new(),
             keep,
@@ -451,18 +466,19 @@ impl Daemon {
         }
     }
 
-    /// Takes in what came of a piece of work. Returns whether there is something new to tell.
-    fn finish(&mut self, result: Result<Done, StoreError>) -> Result<bool, StoreError> {
+    /// Takes in what came of a piece of work. Returns what is new by that.
+    fn finish(&mut self, result: Result<Done, StoreError>) -> Result<Option<News>, StoreError> {
         let now = clock::now();
         let Some(done) = self.jobs.take(result, now)? else {
             self.report.refresh(now);
-            return Ok(false);
+            return Ok(None);
         };
         match done {
             Done::Kept => {}
+            Done::Noted => return Ok(Some(News::Progress)),
             Done::ToTell => {
                 self.report.recount(now);
-                return Ok(true);
+                return Ok(Some(News::Outcomes));
             }
             Done::Looked { version } => {
                 if self
@@ -473,7 +489,11 @@ impl Daemon {
                     self.load();
                 }
             }
-            Done::Loaded(changes) => self.apply(changes, now),
+            Done::Loaded(changes) => {
+                let news = self.news_of(&changes);
+                self.apply(changes, now);
+                return Ok(news);
+            }
             Done::Granted(request) => self.send(request, now),
             Done::Denied { poll, wait } => {
                 self.schedule.handle(Input::Denied { poll, wait }, now);
@@ -481,7 +501,18 @@ impl Daemon {
             }
             Done::Stood(standing) => self.report.count(standing, now),
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// What a change of the watch list is to the relay: an import may be complete without its last
+    /// tasks, or go on.
+    fn news_of(&mut self, changes: &Changes) -> Option<News> {
+        if changes.removals.is_empty() {
+            return (!changes.added.is_empty()).then_some(News::Progress);
+        }
+        let kept = Arc::clone(&self.kept);
+        self.jobs.push(Job::KeepChannels { kept });
+        Some(News::Outcomes)
     }
 
     /// Applies a page of changes to the watch list.

@@ -30,6 +30,8 @@ pub fn wording(news: &AccountNews) -> Wording {
         body: body(Some(comfort), advice.into_iter().chain(cause), ""),
         urgency,
         tone,
+        progress: None,
+        stays: false,
     }
 }
 
@@ -88,6 +90,8 @@ mod tests {
             body: body.to_owned(),
             urgency,
             tone,
+            progress: None,
+            stays: false,
         };
         assert_eq!(wording(&news), expected);
     }

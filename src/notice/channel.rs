@@ -12,11 +12,13 @@ pub enum Channel {
     Log,
     /// The desktop.
     Desktop,
+    /// A program of the user's, run for each import's result.
+    Command,
 }
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Self; 2] = [Self::Log, Self::Desktop];
+    pub const ALL: [Self; 3] = [Self::Log, Self::Desktop, Self::Command];
 
     /// Its name in the store and on screen.
     #[must_use]
@@ -24,7 +26,14 @@ impl Channel {
         match self {
             Self::Log => "log",
             Self::Desktop => "desktop",
+            Self::Command => "command",
         }
+    }
+
+    /// Whether it tells of an import once all of it is settled, and not of each task.
+    #[must_use]
+    pub fn tells_results(self) -> bool {
+        self == Self::Command
     }
 }
 

@@ -13,19 +13,16 @@ use crate::outcome::Outcome;
 use crate::watch::{Standing, Tally};
 
 /// The most characters of an import's name or a task's id that are shown.
-const NAME_MAX: usize = 40;
+pub(super) const NAME_MAX: usize = 40;
+/// Who has waited for longer than this may have gone away meanwhile.
+const LONG: Duration = Duration::from_mins(1);
 
 /// `news` in words.
 #[must_use]
 pub fn wording(news: &ImportNews) -> Wording {
-    let told = Standing::of(news.tasks.iter().map(|task| &task.settlement));
-    let whole = at_least(news.standing, told);
+    let whole = at_least(news.standing, news);
     let done = whole.pending == 0;
-    let worst = worst(if done { whole.settled } else { told.settled });
-    let name = match safe::ends(&news.import, NAME_MAX) {
-        name if name.is_empty() => "import".to_owned(),
-        name => name,
-    };
+    let worst = worst(if done { whole.settled } else { news.told });
     let (urgency, tone) = match worst {
         Worst::RowsFailed | Worst::IdsRefused => (Urgency::Critical, Tone::Bad),
         Worst::NoResult => (Urgency::Normal, Tone::Unsure),
@@ -35,23 +32,39 @@ pub fn wording(news: &ImportNews) -> Wording {
     let headline = match worst {
         Worst::RowsFailed => rows_failed(whole),
         Worst::IdsRefused => ids_refused(whole),
-        Worst::NoResult => no_result(whole, news.tasks.as_slice()),
+        Worst::NoResult => no_result(whole, news),
         Worst::Nothing => went_in(whole),
     };
     let body = match (worst, done) {
-        (Worst::Nothing, true) => body(Some(&all_in(whole, &news.tasks)), [], ""),
+        (Worst::Nothing, true) => body(Some(&all_in(whole, news.longest)), [], ""),
         _ => body(
             standing(whole).as_deref(),
-            details(news, whole, told),
-            &format!("Details: {}", list_command(&news.import)),
+            details(news, whole),
+            &next_step(&news.import),
         ),
     };
     Wording {
-        summary: safe::start(&format!("{name}: {headline}"), crate::notice::SUMMARY_MAX),
+        summary: summary(&news.import, &headline),
         body,
         urgency,
         tone,
+        progress: None,
+        stays: done && news.longest >= LONG,
     }
+}
+
+/// A summary: of what, and what is to be said of it.
+pub(super) fn summary(import: &str, headline: &str) -> String {
+    let name = match safe::ends(import, NAME_MAX) {
+        name if name.is_empty() => "import".to_owned(),
+        name => name,
+    };
+    safe::start(&format!("{name}: {headline}"), crate::notice::SUMMARY_MAX)
+}
+
+/// Where its reader finds more.
+pub(super) fn next_step(import: &str) -> String {
+    format!("Details: {}", show_command(import))
 }
 
 /// The worst that came of some tasks, in the order in which it is told.
@@ -77,8 +90,9 @@ fn worst(tally: Tally) -> Worst {
 
 /// `whole` made to hold what is told now, whatever it was computed from: an import whose rows are
 /// told to have failed must not be called complete.
-fn at_least(whole: Standing, told: Standing) -> Standing {
-    let most = |outcome| whole.settled.of(outcome).max(told.settled.of(outcome));
+fn at_least(whole: Standing, news: &ImportNews) -> Standing {
+    let told = Standing::of(news.tasks.iter().map(|task| &task.settlement));
+    let most = |outcome| whole.settled.of(outcome).max(news.told.of(outcome));
     let known = |whole: Option<u64>, told: Option<u64>| Some(whole?.max(told?));
     Standing {
         pending: whole.pending,
@@ -140,17 +154,17 @@ fn ids_refused(whole: Standing) -> String {
     }
 }
 
-fn no_result(whole: Standing, told: &[TaskNews]) -> String {
+fn no_result(whole: Standing, news: &ImportNews) -> String {
     let Tally {
         expired, missing, ..
     } = whole.settled;
     let tasks = whole.tasks();
     match (expired, missing) {
-        (_, 0) if tasks == 1 => format!("the server still had not finished {}", patience(told)),
+        (_, 0) if tasks == 1 => format!("the server still had not finished {}", patience(news)),
         (_, 0) => format!(
             "{} still not finished {}",
             of_tasks(expired, tasks),
-            patience(told)
+            patience(news)
         ),
         (0, _) if tasks == 1 => "the server does not know the task".to_owned(),
         (0, _) => format!("the server does not know {}", of_tasks(missing, tasks)),
@@ -184,21 +198,21 @@ fn of_tasks(some: u64, tasks: u64) -> String {
     format!("{} of {}", number(some), counted(tasks, "task"))
 }
 
-/// How long a task was waited for that then expired: the shortest, since that is true of all.
-fn patience(told: &[TaskNews]) -> String {
-    let expired = told
-        .iter()
-        .filter(|task| task.settlement.outcome == Outcome::Expired);
-    match expired.map(|task| task.elapsed).min() {
-        Some(elapsed) => format!("after {}", span(elapsed)),
-        None => "in time".to_owned(),
+/// How long a task was waited for that then expired: the shortest, since that is true of all; where not
+/// all are looked at, nothing is said of it.
+fn patience(news: &ImportNews) -> String {
+    let expired = of_outcome(&news.tasks, Outcome::Expired);
+    match expired.clone().map(|task| task.elapsed).min() {
+        Some(elapsed) if expired.count() as u64 >= news.told.expired => {
+            format!("after {}", span(elapsed))
+        }
+        _ => "in time".to_owned(),
     }
 }
 
 /// The body of an import that is complete.
-fn all_in(whole: Standing, told: &[TaskNews]) -> String {
-    let last = told.iter().map(|task| task.elapsed).max();
-    let last = span(last.unwrap_or(Duration::ZERO));
+fn all_in(whole: Standing, longest: Duration) -> String {
+    let last = span(longest);
     let mut text = match whole.tasks() {
         1 => format!("1 task, finished after {last}."),
         tasks => format!(
@@ -213,7 +227,7 @@ fn all_in(whole: Standing, told: &[TaskNews]) -> String {
 }
 
 /// Rows and tasks of the whole import, as one line; none where the summary says it all.
-fn standing(whole: Standing) -> Option<String> {
+pub(super) fn standing(whole: Standing) -> Option<String> {
     let Tally {
         available,
         partial,
@@ -252,7 +266,7 @@ fn standing(whole: Standing) -> Option<String> {
 
 /// What is told now, the most important first: why rows failed, then which tasks have no rows to
 /// speak of, and what to do about them.
-fn details(news: &ImportNews, whole: Standing, told: Standing) -> Vec<String> {
+fn details(news: &ImportNews, whole: Standing) -> Vec<String> {
     let Tally {
         partial,
         failed,
@@ -260,7 +274,7 @@ fn details(news: &ImportNews, whole: Standing, told: Standing) -> Vec<String> {
         missing,
         refused,
         ..
-    } = told.settled;
+    } = news.told;
     let without_rows = refused + missing + expired > 0;
     let most = if without_rows { 2 } else { 3 };
     // The server counts rows from the start of each task, so a number alone names a row only where
@@ -269,7 +283,7 @@ fn details(news: &ImportNews, whole: Standing, told: Standing) -> Vec<String> {
     if details.is_empty() && partial + failed > 0 {
         details.push("The server gave no reason.".to_owned());
     }
-    let which = |outcome| which(&news.tasks, outcome);
+    let which = |outcome| which(news, outcome);
     if refused > 0 {
         let which = which(Outcome::Refused);
         details.push(format!("Refused: {which}. Was it copied right?"));
@@ -279,7 +293,7 @@ fn details(news: &ImportNews, whole: Standing, told: Standing) -> Vec<String> {
         details.push(format!("Unknown to the server: {which}. Check id and key."));
     }
     if expired > 0 {
-        let (which, patience) = (which(Outcome::Expired), patience(&news.tasks));
+        let (which, patience) = (which(Outcome::Expired), patience(news));
         details.push(format!(
             "Not finished {patience}: {which}. Add it again to watch on."
         ));
@@ -288,22 +302,25 @@ fn details(news: &ImportNews, whole: Standing, told: Standing) -> Vec<String> {
 }
 
 /// The first task told of with `outcome`, and how many more there are.
-fn which(tasks: &[TaskNews], outcome: Outcome) -> String {
-    let mut found = tasks
-        .iter()
-        .filter(|task| task.settlement.outcome == outcome);
-    let first = found.next().map(|task| task.id.to_string());
+fn which(news: &ImportNews, outcome: Outcome) -> String {
+    let first = of_outcome(&news.tasks, outcome).next();
+    let first = first.map(|task| task.id.to_string());
     let first = safe::ends(&first.unwrap_or_default(), NAME_MAX);
-    match found.count() as u64 {
+    match news.told.of(outcome).saturating_sub(1) {
         0 => first,
         more => format!("{first} and {} more", number(more)),
     }
 }
 
-/// The command that lists the import's tasks, as it can be typed into a shell.
-fn list_command(import: &str) -> String {
+fn of_outcome(tasks: &[TaskNews], outcome: Outcome) -> impl Iterator<Item = &TaskNews> + Clone {
+    let is_so = move |task: &&TaskNews| task.settlement.outcome == outcome;
+    tasks.iter().filter(is_so)
+}
+
+/// The command that shows what became of the import, as it can be typed into a shell.
+fn show_command(import: &str) -> String {
     match shell_word(import) {
-        Some(word) => format!("importwatch list --import={word}"),
+        Some(word) => format!("importwatch show --import={word}"),
         None => "importwatch list --settled".to_owned(),
     }
 }

@@ -1,13 +1,17 @@
 //! What to say of outcomes and of accounts, and how urgent it is.
 //!
 //! It never delivers anything, and never reads time: what it says follows from a [`Notice`] alone.
-//! The wording of imports is in [`import`], that of accounts in [`account`].
+//! The wording of imports is in [`import`], that of accounts in [`account`]; how an import gets on is in
+//! [`progress`], many at once in [`digest`], and what other programs read of one in [`report`].
 
 pub mod account;
 pub mod amount;
 pub mod cause;
 pub mod channel;
+pub mod digest;
 pub mod import;
+pub mod progress;
+pub mod report;
 pub mod safe;
 
 use std::time::Duration;
@@ -15,7 +19,7 @@ use std::time::Duration;
 use crate::account::{AccountName, Trouble};
 use crate::outcome::Settlement;
 use crate::task::TaskId;
-use crate::watch::{ImportKey, Standing};
+use crate::watch::{ImportKey, Standing, Tally};
 
 /// The most characters a body has: a longer one covers the screen.
 pub const BODY_MAX: usize = 300;
@@ -51,8 +55,13 @@ pub struct ImportNews {
     pub import: String,
     /// Whose key asked about the tasks.
     pub account: AccountName,
-    /// The tasks that are told now; at least one.
+    /// Of the tasks that are told now, those that are looked at for details: all of them, or the
+    /// worst where they are many.
     pub tasks: Vec<TaskNews>,
+    /// How many tasks are told now, by outcome.
+    pub told: Tally,
+    /// The longest that one of the tasks told now took from the moment it was added.
+    pub longest: Duration,
     /// The whole import, these tasks and those told earlier included.
     pub standing: Standing,
 }
@@ -94,6 +103,21 @@ pub struct Wording {
     pub urgency: Urgency,
     /// What it amounts to.
     pub tone: Tone,
+    /// How much is done of what goes on, in percent; `None` where it is a result.
+    pub progress: Option<u8>,
+    /// Whether it was waited for so long that its reader may be away: it is to stay until it is seen.
+    pub stays: bool,
+}
+
+/// What a notice is known by on the screen: a later one about the same takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// An import.
+    Import(ImportKey),
+    /// An account.
+    Account(AccountName),
+    /// Many imports.
+    Digest,
 }
 
 /// How urgent a notice is, in the desktop's three steps.
@@ -120,6 +144,17 @@ pub enum Tone {
     Bad,
 }
 
+impl Notice {
+    /// What it is known by on the screen.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match &self.subject {
+            Subject::Import(news) => About::Import(news.key),
+            Subject::Account(news) => About::Account(news.account.clone()),
+        }
+    }
+}
+
 /// `notice` in words.
 #[must_use]
 pub fn wording(notice: &Notice) -> Wording {
@@ -129,8 +164,8 @@ pub fn wording(notice: &Notice) -> Wording {
     }
 }
 
-/// Joins the parts of a body: `first` where there is one, then as much of `details`, the most important first, as the
-/// limits leave room for, and `last` where it is not empty. Each is one line.
+/// Joins the parts of a body: `first` where there is one, then as much of `details`, the most
+/// important first, as the limits leave room for, and `last` where it is not empty. Each is one line.
 fn body(first: Option<&str>, details: impl IntoIterator<Item = String>, last: &str) -> String {
     // Only absurd numbers make the first line this long.
     const FIRST_MAX: usize = 180;

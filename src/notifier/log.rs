@@ -116,7 +116,7 @@ mod tests {
     use crate::failure::{Failure, FailureKind};
     use crate::outcome::Settlement;
     use crate::task::Counts;
-    use crate::watch::{ImportKey, Standing};
+    use crate::watch::{ImportKey, Standing, Tally};
 
     type Fields = BTreeMap<&'static str, String>;
 
@@ -190,6 +190,8 @@ mod tests {
                 import: "products\nof \"May\"".to_owned(),
                 account: "shop".parse().unwrap(),
                 standing: Standing::of(tasks.iter().map(|task| &task.settlement)),
+                told: Tally::default(),
+                longest: Duration::ZERO,
                 tasks,
             }),
         }

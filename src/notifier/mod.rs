@@ -3,16 +3,20 @@
 //! A notifier says what it is given, once a call; it never decides what is worth saying, remembers
 //! what was said or tries again by itself.
 
+pub mod command;
 pub mod desktop;
 pub mod log;
 
+use std::io;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::notice::Notice;
 use crate::notice::channel::Channel;
+use crate::notifier::command::CommandNotifier;
 use crate::notifier::desktop::DesktopNotifier;
+use crate::notifier::desktop::is_refusal;
 
 /// A channel that delivers notices.
 #[derive(Debug)]
@@ -20,7 +24,9 @@ pub enum Notifier {
     /// Events of the program's own log, see [`log`].
     Log,
     /// Notifications on the desktop, see [`desktop`].
-    Desktop(DesktopNotifier),
+    Desktop(Box<DesktopNotifier>),
+    /// A program of the user's, see [`command`].
+    Command(CommandNotifier),
 }
 
 /// Why a notice was not delivered. Each message fits behind "failed to".
@@ -38,7 +44,7 @@ pub enum NotifierError {
     NoServer(#[source] zbus::Error),
     /// The notification server answered with an error, or went away before it answered.
     #[error("have the notification server show the notice; its own log may say more")]
-    NotShown(#[source] notify_rust::error::Error),
+    NotShown(#[source] zbus::Error),
     /// No answer in time. The notice may have been shown all the same, or be shown later.
     #[error(
         "have an answer from the desktop within {limit:?}; its bus or its notification server may be frozen"
@@ -50,6 +56,37 @@ pub enum NotifierError {
         #[source]
         source: tokio::time::error::Elapsed,
     },
+    /// The user's program could not be run.
+    #[error("run {program}, which notify.command names; is it there, and may it be executed?")]
+    NoCommand {
+        /// The program.
+        program: String,
+        /// What the system says of it.
+        #[source]
+        source: io::Error,
+    },
+    /// The user's program did not end with 0.
+    #[error("have {program} deliver the result: {status}; it said {said:?}")]
+    CommandFailed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it printed, safe to show.
+        said: String,
+    },
+    /// The user's program took too long, and was killed.
+    #[error(
+        "have {program} deliver the result within {limit:?}; it was killed, and had said {said:?}"
+    )]
+    CommandSlow {
+        /// The program.
+        program: String,
+        /// How long it was waited for.
+        limit: Duration,
+        /// What it printed, safe to show.
+        said: String,
+    },
 }
 
 impl NotifierError {
@@ -57,13 +94,7 @@ impl NotifierError {
     /// notice.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        match self {
-            Self::NoBus(_) | Self::NoServer(_) | Self::Silent { .. } => true,
-            // The library gives the D-Bus name of an error only as the start of its text.
-            Self::NotShown(source) => !source
-                .to_string()
-                .starts_with("org.freedesktop.DBus.Error.InvalidArgs"),
-        }
+        !matches!(self, Self::NotShown(source) if is_refusal(source))
     }
 }
 
@@ -74,29 +105,7 @@ impl Notifier {
         match self {
             Self::Log => Channel::Log,
             Self::Desktop(_) => Channel::Desktop,
-        }
-    }
-
-    /// Delivers `notice`. It returns within [`desktop::LIMIT`], or the limit that the notifier was
-    /// made with.
-    ///
-    /// A notice is delivered at least once by those who try again after an error:
-    /// [`NotifierError::Silent`] leaves open whether it was shown. So does dropping the future.
-    ///
-    /// # Errors
-    ///
-    /// [`NotifierError`] from the desktop; the log takes everything.
-    ///
-    /// # Panics
-    ///
-    /// The desktop's, outside a tokio runtime with I/O and time enabled.
-    pub async fn deliver(&mut self, notice: &Notice) -> Result<(), NotifierError> {
-        match self {
-            Self::Log => {
-                log::write(notice);
-                Ok(())
-            }
-            Self::Desktop(desktop) => desktop.deliver(notice).await,
+            Self::Command(_) => Channel::Command,
         }
     }
 }
@@ -107,10 +116,11 @@ mod tests {
 
     #[test]
     fn only_what_the_server_will_not_take_is_lasting() {
-        let not_shown = |text: &str| NotifierError::NotShown(notify_rust::error::Error::from(text));
-        assert!(!not_shown("org.freedesktop.DBus.Error.InvalidArgs: body").is_passing());
-        assert!(not_shown("org.freedesktop.DBus.Error.ServiceUnknown: gone").is_passing());
-        assert!(not_shown("I/O error: failed to read from socket").is_passing());
+        let not_shown = |error| NotifierError::NotShown(zbus::Error::FDO(Box::new(error)));
+        let text = || "body".to_owned();
+        assert!(!not_shown(zbus::fdo::Error::InvalidArgs(text())).is_passing());
+        assert!(not_shown(zbus::fdo::Error::ServiceUnknown(text())).is_passing());
+        assert!(NotifierError::NotShown(zbus::Error::InvalidReply).is_passing());
         assert!(NotifierError::NoBus(zbus::Error::InvalidReply).is_passing());
     }
 }

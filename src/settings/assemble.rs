@@ -45,7 +45,7 @@ pub(super) fn assemble(
         accounts,
         watch,
         poll,
-        notify,
+        mut notify,
         log,
         mut state,
     } = raw;
@@ -68,6 +68,7 @@ pub(super) fn assemble(
         found.extend(account.map(|account| (AccountName::default_account(), account)));
     }
     assembly.check_intervals(&poll);
+    assembly.resolve_command(&mut notify);
     state.directory = assembly.resolve(&["state", "directory"], state.directory);
     Assembled {
         accounts: found,
@@ -129,6 +130,7 @@ impl Assembly<'_, '_> {
             requests_per_day: raw.requests_per_day,
             reserve: raw.reserve,
             ca_file: self.resolve(&at("ca_file"), raw.ca_file),
+            quiet: raw.quiet,
         })
     }
 
@@ -137,6 +139,23 @@ impl Assembly<'_, '_> {
             self.layers
                 .resolve(key, path, self.directory, self.mistakes)
         })
+    }
+
+    /// A program with a slash in its name is a path like any other; one without is looked for in
+    /// `$PATH` when it is run.
+    fn resolve_command(&mut self, notify: &mut Notify) {
+        let program = notify.command.as_mut().and_then(|words| words.first_mut());
+        let Some(program) = program.filter(|program| program.contains('/')) else {
+            return;
+        };
+        let path = self.resolve(&["notify", "command"], Some(PathBuf::from(&*program)));
+        if let Some(path) = path.as_deref().and_then(Path::to_str) {
+            path.clone_into(program);
+        } else {
+            let message = "the path of the program is not UTF-8";
+            let mistake = self.layers.mistake(&["notify", "command"], message);
+            self.mistakes.push(mistake);
+        }
     }
 
     fn check_intervals(&mut self, poll: &Poll) {

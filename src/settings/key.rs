@@ -4,6 +4,7 @@
 //! credential and the variable without a name serve only the account that is meant where none is
 //! named (`default`, or the only one). No error shows a key.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -171,6 +172,16 @@ pub fn find(
     })
 }
 
+/// Whether a variable of the environment may hold a key or lead to one: no other program is to have
+/// it from us.
+#[must_use]
+pub fn is_delicate(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_ascii_uppercase();
+    name == "CREDENTIALS_DIRECTORY"
+        || name.starts_with("IMPORTWATCH_API_KEY")
+        || (name.starts_with("IMPORTWATCH__ACCOUNTS__") && name.ends_with("__API_KEY"))
+}
+
 fn variable_of(account: &AccountName) -> String {
     let name = account.as_str().to_ascii_uppercase().replace('-', "_");
     format!("IMPORTWATCH_API_KEY_{name}")
@@ -254,6 +265,22 @@ fn key_of(text: &str, origin: KeySource) -> Result<(ApiKey, KeySource), KeyError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_with_keys_are_known() {
+        for (name, delicate) in [
+            ("IMPORTWATCH_API_KEY", true),
+            ("IMPORTWATCH_API_KEY_SHOP", true),
+            ("IMPORTWATCH__ACCOUNTS__SHOP__API_KEY", true),
+            ("IMPORTWATCH__accounts__shop__api_key", true),
+            ("CREDENTIALS_DIRECTORY", true),
+            ("IMPORTWATCH__ACCOUNTS__SHOP__API_KEY_FILE", false),
+            ("IMPORTWATCH_CONFIG", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(is_delicate(OsStr::new(name)), delicate, "{name}");
+        }
+    }
 
     #[test]
     fn a_group_may_read_what_root_owns() {

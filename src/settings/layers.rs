@@ -202,7 +202,7 @@ impl<'t> Layers<'t> {
             .iter()
             .filter(|(key, _)| !is_key(key))
             .collect();
-        // A variable is text; where text will not do, it may still be a number or a truth value.
+        // A variable is text; where text will not do, it may still be a number, a truth value or a list.
         let mut as_scalar = BTreeSet::new();
         loop {
             let merged = merge(&text, &left, &as_scalar);
@@ -289,12 +289,16 @@ fn merge(
     builder.build()
 }
 
-/// A variable's value as TOML would write a number or a truth value.
+/// A variable's value as TOML would write a number, a truth value or a list of texts.
 fn scalar(text: &str) -> Option<config::Value> {
     match text.parse::<toml::Value>().ok()? {
         toml::Value::Integer(number) => Some(number.into()),
         toml::Value::Float(number) => Some(number.into()),
         toml::Value::Boolean(truth) => Some(truth.into()),
+        toml::Value::Array(list) => {
+            let texts: Option<Vec<&str>> = list.iter().map(toml::Value::as_str).collect();
+            texts.map(config::Value::from)
+        }
         _ => None,
     }
 }

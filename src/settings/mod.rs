@@ -68,6 +68,20 @@ pub struct Account {
     pub reserve: f64,
     /// Certificate authorities (PEM) to trust for this account.
     pub ca_file: Option<PathBuf>,
+    /// What of it is kept from the desktop.
+    pub quiet: Quiet,
+}
+
+/// What of an account is kept from the desktop; other channels tell everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Quiet {
+    /// Nothing.
+    #[default]
+    Never,
+    /// Imports that go well, and the progress of any.
+    Success,
+    /// Everything, trouble with the account itself included.
+    Always,
 }
 
 /// A key that stands in the settings themselves.
@@ -158,6 +172,18 @@ pub struct Notify {
     /// How long outcomes of one import are gathered into one notice, from the first; up to 1 h.
     #[serde(deserialize_with = "value::duration::<_, 0, HOUR>")]
     pub gather: Duration,
+    /// How long an import must have been pending to have a living notice on the desktop; up to 24 h,
+    /// zero: it never has.
+    #[serde(deserialize_with = "value::duration::<_, 0, DAY>")]
+    pub progress_after: Duration,
+    /// More imports than this that wait for the desktop at once become one notice; up to 100,000,
+    /// zero: never.
+    #[serde(deserialize_with = "value::whole::<_, 0, 100_000>")]
+    pub digest: u32,
+    /// A program and its arguments, run for each import's result; never an empty list. A program
+    /// named with a slash is absolute.
+    #[serde(deserialize_with = "value::command")]
+    pub command: Option<Vec<String>>,
 }
 
 impl Default for Notify {
@@ -165,6 +191,9 @@ impl Default for Notify {
         Self {
             desktop: Desktop::Auto,
             gather: Duration::from_secs(2),
+            progress_after: Duration::from_mins(1),
+            digest: 20,
+            command: None,
         }
     }
 }

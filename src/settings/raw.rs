@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::settings::value::{self, DAY, HOUR};
-use crate::settings::{Log, Notify, Poll, Watch};
+use crate::settings::{Log, Notify, Poll, Quiet, Watch};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +46,8 @@ pub(super) struct RawAccount {
     pub(super) reserve: f64,
     #[serde(deserialize_with = "value::path")]
     pub(super) ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "value::quiet")]
+    pub(super) quiet: Quiet,
 }
 
 impl Default for RawAccount {
@@ -60,6 +62,7 @@ impl Default for RawAccount {
             requests_per_day: None,
             reserve: 0.0,
             ca_file: None,
+            quiet: Quiet::Never,
         }
     }
 }

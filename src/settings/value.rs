@@ -8,11 +8,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, Expected, Visitor};
+use serde::de::{Deserializer, Error, Expected, SeqAccess, Visitor};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use url::Url;
 
-use crate::settings::{Desktop, LogFormat, Policy};
+use crate::settings::{Desktop, LogFormat, Policy, Quiet};
 
 /// A second, in the milliseconds in which ranges are written.
 pub(super) const SECOND: u64 = 1000;
@@ -212,6 +212,62 @@ pub(super) fn desktop<'de, D: Deserializer<'de>>(from: D) -> Result<Desktop, D::
     }
 
     from.deserialize_any(Choice)
+}
+
+/// What of an account is kept from the desktop.
+pub(super) fn quiet<'de, D: Deserializer<'de>>(from: D) -> Result<Quiet, D::Error> {
+    let expected = r#""never", "success" or "always""#;
+    text(from, expected, |text| match text {
+        "never" => Ok(Quiet::Never),
+        "success" => Ok(Quiet::Success),
+        "always" => Ok(Quiet::Always),
+        other => Err(format!("{} will not do: use {expected}", shown(other))),
+    })
+}
+
+/// A program and its arguments.
+pub(super) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    struct Words;
+
+    impl<'de> Visitor<'de> for Words {
+        type Value = Option<Vec<String>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(
+                r#"a list of a program and its arguments, such as ["notify-team", "--all"]"#,
+            )
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            Err(E::custom(format!(
+                "{} is text: expected {}",
+                shown(text),
+                &self as &dyn Expected
+            )))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut words: Vec<String> = Vec::new();
+            while let Some(word) = list.next_element()? {
+                words.push(word);
+            }
+            if words.iter().any(|word| word.contains('\0')) {
+                return Err(A::Error::custom("a command has no NUL character"));
+            }
+            match words.first().map(String::as_str) {
+                None | Some("") => Err(A::Error::custom(
+                    "the program is missing; leave the key out if it is not needed",
+                )),
+                Some(program) if program.starts_with("~/") => Err(A::Error::custom(format!(
+                    "{}: ~ is not expanded here; write the directory out",
+                    shown(program)
+                ))),
+                Some(_) => Ok(Some(words)),
+            }
+        }
+    }
+
+    from.deserialize_any(Words)
 }
 
 /// What is logged: a level, or a filter that can be read.

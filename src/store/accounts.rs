@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Remembers `memory` and, in the same transaction, that `news` are to be told on each of
-    /// `channels`.
+    /// `channels` that tells of accounts.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl Store {
                 "INSERT INTO outbox (channel, committed_at, account, trouble, over, cause)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?;
-            for channel in channels {
+            for channel in channels.iter().filter(|c| !c.tells_results()) {
                 insert.execute(params![
                     channel.as_str(),
                     at.as_millisecond(),

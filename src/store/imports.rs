@@ -11,10 +11,11 @@ use crate::store::rows::{self, Columns};
 use crate::watch::{Import, ImportKey, Standing, Tally};
 
 /// What [`standing`] reads.
-const STANDING: &str = "pending, available, partial, failed, expired, missing, refused, rows_in,
+pub(super) const STANDING: &str =
+    "pending, available, partial, failed, expired, missing, refused, rows_in,
     rows_refused, uncounted_in, uncounted";
 
-fn standing(columns: &mut Columns<'_, '_>) -> Result<Standing, Cause> {
+pub(super) fn standing(columns: &mut Columns<'_, '_>) -> Result<Standing, Cause> {
     let pending = columns.count()?;
     let settled = Tally {
         available: columns.count()?,

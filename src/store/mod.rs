@@ -14,6 +14,7 @@ pub mod doorbell;
 pub mod error;
 pub mod imports;
 pub mod lock;
+pub mod news;
 pub mod outbox;
 pub mod prune;
 pub mod remove;

@@ -3,6 +3,8 @@
 //!
 //! It never touches a watch that has an outcome.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -44,7 +46,8 @@ pub struct Polled {
 
 impl Store {
     /// Writes down outcomes that became known at `at`, and for each one row of the outbox for every
-    /// one of `channels`. What of them is not pending (any more) is passed over. Returns how many
+    /// one of `channels`; for a channel that tells results, one row for each import that is settled
+    /// by that. What of them is not pending (any more) is passed over. Returns how many
     /// were settled.
     ///
     /// A task is settled, with its failures and its rows of the outbox, in one transaction; several
@@ -67,10 +70,18 @@ impl Store {
             count += self.write("settle tasks", |tx| {
                 let mut tally = Tally::default();
                 let mut count = 0;
+                // Of each import that this touches, the last watch.
+                let mut touched: BTreeMap<i64, i64> = BTreeMap::new();
                 for one in now {
-                    count += usize::from(settle(tx, one, at, channels, &mut tally)?);
+                    if let Some((watch, import)) = settle(tx, one, at, channels, &mut tally)? {
+                        touched.insert(import, watch);
+                        count += 1;
+                    }
                 }
                 tally.apply(tx)?;
+                for (import, watch) in touched {
+                    conclude(tx, import, watch, at, channels)?;
+                }
                 Ok(count)
             })?;
             rest = later;
@@ -121,14 +132,38 @@ fn fitting(settled: &[Settled], channels: usize) -> usize {
     fit.count().max(1)
 }
 
-/// Settles one task, if it is pending.
+/// Notes that an import's result is to be told, if it has one now: nothing of it is pending. The row
+/// is that of one of its watches.
+fn conclude(
+    conn: &Connection,
+    import: i64,
+    watch: i64,
+    at: Timestamp,
+    channels: &[Channel],
+) -> Result<(), Cause> {
+    for channel in channels.iter().filter(|channel| channel.tells_results()) {
+        conn.prepare_cached(
+            "INSERT INTO outbox (channel, committed_at, watch)
+            SELECT ?1, ?2, ?3 FROM import WHERE key = ?4 AND pending = 0",
+        )?
+        .execute(params![
+            channel.as_str(),
+            at.as_millisecond(),
+            watch,
+            import
+        ])?;
+    }
+    Ok(())
+}
+
+/// Settles one task, if it is pending; gives its watch and its import then.
 fn settle(
     conn: &Connection,
     settled: &Settled,
     at: Timestamp,
     channels: &[Channel],
     tally: &mut Tally,
-) -> Result<bool, Cause> {
+) -> Result<Option<(i64, i64)>, Cause> {
     let Settlement {
         outcome,
         counts,
@@ -161,7 +196,7 @@ fn settle(
         )
         .optional()?;
     let Some((watch, import)) = updated else {
-        return Ok(false);
+        return Ok(None);
     };
     tally.minus(import, Weight::Pending);
     tally.plus(
@@ -175,10 +210,10 @@ fn settle(
     insert_failures(conn, watch, failures)?;
     let mut insert = conn
         .prepare_cached("INSERT INTO outbox (channel, committed_at, watch) VALUES (?1, ?2, ?3)")?;
-    for channel in channels {
+    for channel in channels.iter().filter(|channel| !channel.tells_results()) {
         insert.execute(params![channel.as_str(), at.as_millisecond(), watch])?;
     }
-    Ok(true)
+    Ok(Some((watch, import)))
 }
 
 fn insert_failures(conn: &Connection, watch: i64, failures: &[Failure]) -> Result<(), Cause> {

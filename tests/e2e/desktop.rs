@@ -134,6 +134,8 @@ pub(crate) struct Shown {
     pub(crate) icon: String,
     pub(crate) category: String,
     pub(crate) urgency: String,
+    /// The percentage of its bar, -1 where it has none.
+    pub(crate) progress: i32,
     /// One that takes the place of another has its number.
     pub(crate) id: u32,
 }
@@ -231,7 +233,7 @@ impl Desktop {
     }
 
     /// Takes a notification off the screen.
-    fn close(&self, id: u32) {
+    pub(crate) fn close(&self, id: u32) {
         let closed = self
             .command("dbus-send")
             .args(["--session", "--print-reply"])
@@ -327,6 +329,12 @@ impl Shown {
             icon: field("icon", "raw_icon set"),
             category: field("category", "timeout"),
             urgency: field("urgency", "transient"),
+            progress: after("progress")
+                .lines()
+                .next()
+                .unwrap()
+                .parse()
+                .expect(block),
             // Behind it come the links in the body, if there are any.
             id: after("id").lines().next().unwrap().parse().expect(block),
         }

@@ -14,6 +14,7 @@
 mod crash;
 mod desktop;
 mod idle;
+mod living;
 mod notices;
 mod picture;
 #[path = "../it/program.rs"]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use importwatch::account::Trouble;
 use importwatch::failure::{Failure, FailureKind};
 use importwatch::notice::{AccountNews, ImportNews, Notice, Subject, TaskNews};
-use importwatch::notifier::desktop::DesktopNotifier;
-use importwatch::notifier::{Notifier, NotifierError};
+use importwatch::notifier::NotifierError;
+use importwatch::notifier::desktop::{DesktopNotifier, Event};
 use importwatch::outcome::{Outcome, Settlement};
 use importwatch::task::Counts;
 use importwatch::watch::{ImportKey, Standing};
@@ -56,6 +56,8 @@ fn import(name: &str, tasks: Vec<TaskNews>, pending: u64) -> Notice {
                 pending,
                 ..Standing::of(tasks.iter().map(|task| &task.settlement))
             },
+            told: Standing::of(tasks.iter().map(|task| &task.settlement)).settled,
+            longest: Duration::from_mins(123),
             tasks,
         }),
     }
@@ -99,8 +101,8 @@ fn account(trouble: Trouble, over: bool, cause: &str) -> Notice {
     }
 }
 
-fn desktop_notifier() -> Notifier {
-    Notifier::Desktop(DesktopNotifier::default())
+fn desktop_notifier() -> DesktopNotifier {
+    DesktopNotifier::default()
 }
 
 #[track_caller]
@@ -140,7 +142,7 @@ fn an_import_is_told_with_its_urgency() {
                 "8,996 rows went in. 12 tasks: 8 in full, 1 in part, 1 failed, 2 still pending.",
                 "4 rows: `no` is required and must have a value; the current value is invalid or the property is…",
                 "Already in the table: id “14”, “15”, “16”, …",
-                "Details: importwatch list --import='spring catalogue'",
+                "Details: importwatch show --import='spring catalogue'",
             ],
         );
     });
@@ -200,25 +202,63 @@ fn every_kind_of_notice_is_on_the_screen() {
 }
 
 #[test]
-fn only_the_last_notices_keep_their_connections() {
-    on_a_private_bus(
-        "notices::only_the_last_notices_keep_their_connections",
-        async {
-            let _desktop = Desktop::start();
-            let mut notifier = desktop_notifier();
-            let mut held = Vec::new();
-            for _ in 0..20 {
-                notifier.deliver(&all_in()).await.unwrap();
-                // A connection that was closed goes when the runtime next turns to its task.
-                for _ in 0..100 {
-                    tokio::task::yield_now().await;
-                }
-                held.push(std::fs::read_dir("/proc/self/fd").unwrap().count());
-            }
-            assert_eq!(held[0] + 7, held[7], "{held:?}");
-            assert_eq!(held[8..], [held[7]; 12], "{held:?}");
-        },
-    );
+fn all_notices_go_out_on_one_connection() {
+    on_a_private_bus("notices::all_notices_go_out_on_one_connection", async {
+        let mut desktop = Desktop::start();
+        let mut notifier = desktop_notifier();
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            notifier.deliver(&all_in()).await.unwrap();
+            desktop.next_shown();
+            held.push(std::fs::read_dir("/proc/self/fd").unwrap().count());
+        }
+        assert_eq!(held, [held[0]; 5]);
+    });
+}
+
+/// What the user closes is told, and no longer replaced: what comes next is a notice of its own.
+#[test]
+fn a_notice_that_the_user_closes_is_gone() {
+    on_a_private_bus("notices::a_notice_that_the_user_closes_is_gone", async {
+        let mut desktop = Desktop::start();
+        let mut notifier = desktop_notifier();
+        let notice = all_in();
+        notifier.deliver(&notice).await.unwrap();
+        let first = desktop.next_shown();
+        desktop.close(first.id);
+        assert_eq!(notifier.event().await, Event::Closed(notice.about()));
+        assert_eq!(desktop.on_screen(), 0);
+        notifier.deliver(&notice).await.unwrap();
+        assert_ne!(desktop.next_shown().id, first.id);
+        // What we take away ourselves is not told.
+        notifier.withdraw(&notice.about()).await;
+        assert_eq!(desktop.on_screen(), 0);
+        desktop.kill_server();
+        assert_eq!(notifier.event().await, Event::Gone);
+        desktop.start_server();
+        assert_eq!(notifier.event().await, Event::Appeared);
+    });
+}
+
+#[test]
+fn trouble_and_its_end_are_one_notice() {
+    on_a_private_bus("notices::trouble_and_its_end_are_one_notice", async {
+        let mut desktop = Desktop::start();
+        let mut notifier = desktop_notifier();
+        notifier
+            .deliver(&account(Trouble::Refused, false, "HTTP 401"))
+            .await
+            .unwrap();
+        let trouble = desktop.next_shown();
+        notifier
+            .deliver(&account(Trouble::Refused, true, ""))
+            .await
+            .unwrap();
+        let over = desktop.next_shown();
+        assert_eq!(over.id, trouble.id);
+        assert_eq!(over.summary, "account shop: the key is accepted again");
+        assert_eq!(desktop.on_screen(), 1);
+    });
 }
 
 #[test]

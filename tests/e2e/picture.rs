@@ -20,12 +20,12 @@ use crate::desktop::{Look, colours_of};
 use crate::stage::Stage;
 
 const LOOK: Look = Look {
-    screen: "1120x700x24",
+    screen: "1240x900x24",
     dunstrc: "picture.dunstrc",
 };
 
-/// What the popups of failed and of good imports are framed with.
-const FRAMES: [&str; 2] = ["#D0505C", "#4C8F63"];
+/// What the popups of failed and of good imports are framed with, and of those that go on.
+const FRAMES: [&str; 3] = ["#D0505C", "#4C8F63", "#4A78C0"];
 
 fn detail(row: RowField, reason: String) -> FailDetail {
     FailDetail {
@@ -75,20 +75,36 @@ fn products() -> impl Iterator<Item = (String, Plan)> {
 
 fn prices() -> impl Iterator<Item = (String, Plan)> {
     (0..12_u32).map(|number| {
-        let takes = Duration::from_millis(u64::from(number) * 400);
         let id = format!("68ec7b10e307920f{number:08x}");
-        (id, Plan::ends(1_000, takes, Ending::Available))
+        (id, Plan::ends(1_000, Duration::ZERO, Ending::Available))
+    })
+}
+
+/// An import that goes on while the picture is taken.
+fn catalogue() -> impl Iterator<Item = (String, Plan)> {
+    (0..500_u32).map(|number| {
+        let id = format!("68ec7c20e307920f{number:08x}");
+        let plan = if number < 412 {
+            Plan::ends(1_000, Duration::ZERO, Ending::Available)
+        } else {
+            Plan::never(1_000)
+        };
+        (id, plan)
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_picture_shows_what_came_of_two_imports() {
+async fn the_picture_shows_an_import_that_goes_on_and_what_came_of_two() {
     let mut stage = Stage::with_look(LOOK).await;
     stage.add("products", products());
     stage.add("prices", prices());
     assert!(stage.daemon(&["--until-settled"]).wait().success());
-    let shown = stage.desktop.shown_so_far();
+    let mut shown = stage.desktop.shown_so_far();
     assert_eq!(stage.desktop.on_screen(), 2);
+    stage.move_into("progress_after = \"3s\"\n");
+    stage.add("catalogue", catalogue());
+    let _daemon = stage.daemon(&[]);
+    shown.push(stage.desktop.next_shown());
     let last_of = |import| {
         let mut summaries = shown.iter().map(|shown| shown.summary.as_str());
         summaries
@@ -96,15 +112,17 @@ async fn the_picture_shows_what_came_of_two_imports() {
             .unwrap()
     };
     assert_eq!(
-        [last_of("products"), last_of("prices")],
+        [last_of("products"), last_of("prices"), last_of("catalogue")],
         [
             "products: 1,004 of 36,000 rows did not go in",
             "prices: all 12,000 rows went in",
+            "catalogue: 412 of 500 tasks done",
         ]
     );
-    let [bad, good] = FRAMES;
-    let shot = stage.desktop.screenshot("popups.png", good);
-    assert!(colours_of(&shot).contains(bad));
+    let [bad, good, going] = FRAMES;
+    let shot = stage.desktop.screenshot("popups.png", going);
+    let colours = colours_of(&shot);
+    assert!(colours.contains(bad) && colours.contains(good));
     let picture = shot.with_file_name("picture.png");
     put_on_a_wall(&shot, &picture);
     assert!(fs::metadata(&picture).unwrap().len() < 150_000);

@@ -25,61 +25,6 @@ fn summary(shown: &Shown) -> (&str, &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_has_one_notice_that_changes_as_its_tasks_settle() {
-    let mut stage = Stage::set().await;
-    let control = stage.simulator.control();
-    stage.add(
-        "products",
-        tasks([
-            ("a", ended(Ending::Available)),
-            ("b", Plan::never(1_000)),
-            ("c", Plan::never(1_000)),
-            ("d", Plan::never(1_000)),
-        ]),
-    );
-    let daemon = stage.daemon(&["--until-settled"]);
-    let partial = Ending::Partial {
-        failed: 3,
-        details: vec![],
-    };
-    let mut number = None;
-    for (told, next, plan) in [
-        (
-            ("products: 1 of 4 tasks went in, 3 tasks pending", "LOW"),
-            "b",
-            Ending::Available,
-        ),
-        (
-            ("products: 2 of 4 tasks went in, 2 tasks pending", "LOW"),
-            "c",
-            partial,
-        ),
-        (
-            ("products: 3 rows did not go in, 1 task pending", "CRITICAL"),
-            "d",
-            failed(),
-        ),
-    ] {
-        let shown = stage.desktop.next_shown();
-        assert_eq!(summary(&shown), told);
-        assert_eq!(*number.get_or_insert(shown.id), shown.id);
-        assert_eq!(stage.desktop.on_screen(), 1);
-        control.change(|world| world.add(next.parse().unwrap(), ended(plan)));
-    }
-    assert_eq!(daemon.wait().code(), Some(0));
-    let last = stage.desktop.next_shown();
-    let told = "products: 1,003 of 4,000 rows did not go in";
-    assert_eq!(summary(&last), (told, "CRITICAL"));
-    assert_eq!(
-        last.body.lines().next(),
-        Some("2,997 rows went in. 4 tasks: 2 in full, 1 in part, 1 failed.")
-    );
-    assert_eq!(Some(last.id), number);
-    assert_eq!(stage.desktop.on_screen(), 1);
-    assert_eq!(stage.events("task settled").len(), 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn of_two_imports_the_failed_one_is_told_first() {
     let mut stage = Stage::set().await;
     // Both are known before the first answer, which settles both; the good one came first.

@@ -34,7 +34,7 @@ impl Stage {
         let bus = Bus::start();
         let simulator = simulator().await;
         Self {
-            home: home(&simulator),
+            home: home(&simulator, ""),
             simulator,
             desktop: Desktop::on(&bus, look),
             bus,
@@ -43,7 +43,12 @@ impl Stage {
 
     /// Begins anew with a home where nothing has happened.
     pub(crate) fn move_out(&mut self) {
-        self.home = home(&self.simulator);
+        self.home = home(&self.simulator, "");
+    }
+
+    /// The same with these settings of `[notify]`, and others after them.
+    pub(crate) fn move_into(&mut self, notify: &str) {
+        self.home = home(&self.simulator, notify);
     }
 
     /// Lets the server have tasks, and adds them to the watch list as one import.
@@ -94,8 +99,9 @@ impl Stage {
     }
 }
 
-fn home(simulator: &Simulator) -> Home {
-    Home::new(simulator.base_url().as_str(), SETTINGS)
+fn home(simulator: &Simulator, notify: &str) -> Home {
+    let settings = format!("{SETTINGS}{notify}");
+    Home::new(simulator.base_url().as_str(), &settings)
 }
 
 fn task(id: &str) -> TaskId {

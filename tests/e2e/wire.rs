@@ -35,7 +35,7 @@ fn cases() -> [Case; 4] {
             notice: &[
                 "products: failed, nothing went in",
                 "The server gave no reason.",
-                "Details: importwatch list --import=products",
+                "Details: importwatch show --import=products",
             ],
         },
         Case {
@@ -48,7 +48,7 @@ fn cases() -> [Case; 4] {
                 "products: 1 of 2 rows did not go in",
                 "1 row went in.",
                 "Some rows: `no` is required and must have a value; the current value is invalid or the property is…",
-                "Details: importwatch list --import=products",
+                "Details: importwatch show --import=products",
             ],
         },
         Case {
@@ -66,7 +66,7 @@ fn cases() -> [Case; 4] {
                 "Already in the table: id “14”",
                 "Twice in the import, the first kept: id “14”",
                 "Row 4: `no` is required and must have a value; the current value is invalid or the property is…",
-                "Details: importwatch list --import=products",
+                "Details: importwatch show --import=products",
             ],
         },
         Case {
@@ -81,7 +81,7 @@ fn cases() -> [Case; 4] {
             notice: &[
                 "products: none of 2 rows went in",
                 "Some rows: fail reason",
-                "Details: importwatch list --import=products",
+                "Details: importwatch show --import=products",
             ],
         },
     ]

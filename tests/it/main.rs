@@ -11,6 +11,7 @@ mod api_environment;
 mod api_faults;
 mod api_tls;
 mod check;
+mod command;
 mod daemon;
 mod demo;
 mod house;

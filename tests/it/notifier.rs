@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use importwatch::account::Trouble;
 use importwatch::notice::{AccountNews, Notice, Subject};
+use importwatch::notifier::NotifierError;
 use importwatch::notifier::desktop::{DesktopNotifier, LIMIT};
-use importwatch::notifier::{Notifier, NotifierError};
 
 /// Tells a child what it is.
 const CHILD: &str = "IMPORTWATCH_TEST_CHILD";
@@ -48,7 +48,7 @@ async fn deliver(notifiers: impl IntoIterator<Item = DesktopNotifier>) -> Vec<No
     };
     let mut errors = Vec::new();
     for notifier in notifiers {
-        let delivered = Notifier::Desktop(notifier).deliver(&notice).await;
+        let delivered = { notifier }.deliver(&notice).await;
         errors.push(delivered.unwrap_err());
     }
     errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 use importwatch::account::AccountName;
 use importwatch::settings::environment::Environment;
 use importwatch::settings::load::{SettingsError, load};
-use importwatch::settings::{Account, Desktop, LogFormat, Policy, Settings};
+use importwatch::settings::{Account, Desktop, LogFormat, Policy, Quiet, Settings};
 use tempfile::TempDir;
 
 mod keys;
@@ -81,6 +81,10 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(settings.poll.max_interval, Duration::from_mins(1));
     assert_eq!(settings.watch.give_up_after, Duration::from_hours(24));
     assert_eq!(settings.notify.desktop, Desktop::Auto);
+    assert_eq!(settings.notify.progress_after, Duration::from_mins(1));
+    assert_eq!(settings.notify.digest, 20);
+    assert_eq!(settings.notify.command, None);
+    assert_eq!(default.quiet, Quiet::Never);
     assert_eq!(settings.log.format, LogFormat::Auto);
     assert_eq!(settings.state.keep, Duration::from_hours(90 * 24));
     assert_eq!(
@@ -101,6 +105,7 @@ fn everything_can_be_set() {
         requests_per_day = 100
         reserve = 0.5
         ca_file = "/ca.pem"
+        quiet = "success"
         [accounts.other]
         endpoint = "jp"
         [watch]
@@ -117,6 +122,9 @@ fn everything_can_be_set() {
         [notify]
         desktop = false
         gather = "0s"
+        progress_after = "0s"
+        digest = 0
+        command = ["./hooks/tell", "--all"]
         [log]
         level = "warn,importwatch=debug"
         format = "json"
@@ -150,6 +158,15 @@ fn everything_can_be_set() {
     assert_eq!(settings.poll.request_timeout, Duration::from_mins(10));
     assert_eq!(settings.notify.desktop, Desktop::Off);
     assert_eq!(settings.notify.gather, Duration::ZERO);
+    assert_eq!(settings.notify.progress_after, Duration::ZERO);
+    assert_eq!(settings.notify.digest, 0);
+    let hook = directory.join("./hooks/tell").display().to_string();
+    assert_eq!(
+        settings.notify.command,
+        Some(vec![hook, "--all".to_owned()])
+    );
+    assert_eq!(shop.quiet, Quiet::Success);
+    assert_eq!(account(&settings, "other").quiet, Quiet::Never);
     assert_eq!(settings.log.level, "warn,importwatch=debug");
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.state.directory, directory.join("state"));
@@ -164,6 +181,9 @@ fn the_environment_overrides_key_by_key() {
             ("IMPORTWATCH__POLL__BATCH_SIZE", "9"),
             ("IMPORTWATCH__POLL__MAX_INTERVAL", "30s"),
             ("IMPORTWATCH__NOTIFY__DESKTOP", "false"),
+            ("IMPORTWATCH__NOTIFY__DIGEST", "3"),
+            ("IMPORTWATCH__NOTIFY__COMMAND", r#"["tell", "7"]"#),
+            ("IMPORTWATCH__ACCOUNTS__MY_SHOP__QUIET", "always"),
             ("IMPORTWATCH__LOG__LEVEL", ""),
             ("IMPORTWATCH__ACCOUNTS__MY_SHOP__RESERVE", "0.25"),
             ("IMPORTWATCH__ACCOUNTS__MY_SHOP__API_KEY", SECRET),
@@ -174,9 +194,13 @@ fn the_environment_overrides_key_by_key() {
     assert!((settings.poll.multiplier - 3.0).abs() < f64::EPSILON);
     assert_eq!(settings.poll.max_interval, Duration::from_secs(30));
     assert_eq!(settings.notify.desktop, Desktop::Off);
+    assert_eq!(settings.notify.digest, 3);
+    let command = ["tell", "7"].map(str::to_owned);
+    assert_eq!(settings.notify.command, Some(command.to_vec()));
     assert_eq!(settings.log.level, "info");
     let shop = account(&settings, "my-shop");
     assert!((shop.reserve - 0.25).abs() < f64::EPSILON);
+    assert_eq!(shop.quiet, Quiet::Always);
     assert_eq!(shop.api_key.as_ref().unwrap().key.expose(), SECRET);
     assert_eq!(account(&settings, "new").requests_per_day, Some(100));
     assert!(!format!("{settings:?}").contains(SECRET));

@@ -52,17 +52,17 @@ fn long_names_lose_their_middle_and_their_command() {
 #[test]
 fn the_command_can_be_typed() {
     for (name, command) in [
-        ("products", "importwatch list --import=products"),
-        ("-f", "importwatch list --import=-f"),
+        ("products", "importwatch show --import=products"),
+        ("-f", "importwatch show --import=-f"),
         (
             "spring sale $1",
-            "importwatch list --import='spring sale $1'",
+            "importwatch show --import='spring sale $1'",
         ),
         ("it's", "importwatch list --settled"),
         ("", "importwatch list --settled"),
         ("two  spaces", "importwatch list --settled"),
     ] {
-        assert_eq!(list_command(name), command);
+        assert_eq!(show_command(name), command);
     }
 }
 
@@ -154,6 +154,12 @@ fn any_news() -> impl Strategy<Value = ImportNews> {
         key: ImportKey(1),
         import,
         account: "default".parse().unwrap(),
+        told: Standing::of(tasks.iter().map(|task| &task.settlement)).settled,
+        longest: tasks
+            .iter()
+            .map(|task| task.elapsed)
+            .max()
+            .unwrap_or_default(),
         tasks,
         standing,
     })
@@ -174,7 +180,7 @@ fn absurd_numbers_leave_the_command_whole() {
     };
     let body = wording(&absurd).body;
     assert!(
-        body.ends_with("\nDetails: importwatch list --import=x"),
+        body.ends_with("\nDetails: importwatch show --import=x"),
         "{body}"
     );
 }

@@ -89,6 +89,12 @@ pub(super) fn news(import: &str, tasks: Vec<TaskNews>, pending: u64) -> ImportNe
         key: ImportKey(1),
         import: import.to_owned(),
         account: "default".parse().unwrap(),
+        told: Standing::of(tasks.iter().map(|task| &task.settlement)).settled,
+        longest: tasks
+            .iter()
+            .map(|task| task.elapsed)
+            .max()
+            .unwrap_or_default(),
         tasks,
         standing,
     }
@@ -173,7 +179,7 @@ fn some_tasks_went_in_and_others_are_pending() {
         &[
             "products: 3 of 12 tasks went in, 9 tasks pending",
             "3,000 rows went in. 12 tasks: 3 in full, 9 still pending.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -190,7 +196,7 @@ fn one_task_in_part() {
             "products: 4 of 1,000 rows did not go in",
             "996 rows went in.",
             "Rows 4, 9, 12 and 1 more: `no` is required and must have a value; the current value is invalid or the property is…",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
     let uncounted = settlement(Outcome::Partial, None, Vec::new());
@@ -201,7 +207,7 @@ fn one_task_in_part() {
         &[
             "products: went in only in part",
             "The server gave no reason.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -217,7 +223,7 @@ fn a_conflict_with_the_table_fails_a_task() {
         &[
             "products: none of 1,000 rows went in",
             "Already in the table: id “14”, “15”, “16”, …",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
     let uncounted = settlement(Outcome::Failed, None, vec![conflict(14)]);
@@ -228,7 +234,7 @@ fn a_conflict_with_the_table_fails_a_task() {
         &[
             "products: failed, nothing went in",
             "Already in the table: id “14”",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -257,7 +263,7 @@ fn causes_are_grouped_and_the_most_frequent_comes_first() {
             "The server gave no reason.",
             "Twice in the import, the first kept: id “14”",
             "… and 1 more cause.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -275,7 +281,7 @@ fn rows_of_several_tasks_are_counted_and_not_named() {
             "products: 2 of 4,000 rows did not go in",
             "3,998 rows went in. 4 tasks: 2 in full, 2 in part.",
             "2 rows: `no` is required and must have a value; the current value is invalid or the property is…",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -291,7 +297,7 @@ fn failures_while_tasks_are_pending() {
             "products: 1,000 rows did not go in, 1 task pending",
             "No rows went in. 2 tasks: 1 failed, 1 still pending.",
             "Already in the table: id “14”",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -308,7 +314,7 @@ fn the_last_notice_tells_of_what_failed_before() {
         &[
             "products: 1,000 of 2,000 rows did not go in",
             "1,000 rows went in. 2 tasks: 1 in full, 1 failed.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
     last.standing.pending = 3;
@@ -319,7 +325,7 @@ fn the_last_notice_tells_of_what_failed_before() {
         &[
             "products: 1 of 5 tasks went in, 3 tasks pending",
             "1,000 rows went in. 5 tasks: 1 in full, 1 failed, 3 still pending.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -343,7 +349,7 @@ fn an_expired_task_has_not_failed() {
         &[
             "products: the server still had not finished after 24 h",
             "Not finished after 24 h: 68ec7ad3e307920f00000001. Add it again to watch on.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -359,7 +365,7 @@ fn a_missing_task_is_not_known() {
             "products: the server does not know 2 of 2 tasks",
             "2 tasks: 2 unknown.",
             "Unknown to the server: 68ec7ad3e307920f00000001 and 1 more. Check id and key.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -373,7 +379,7 @@ fn a_refused_id() {
         &[
             "products: the server will not take the task's id",
             "Refused: 68ec7ad3e307920f00000001. Was it copied right?",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }
@@ -394,7 +400,7 @@ fn a_mix_tells_failures_first() {
             "Already in the table: id “14”",
             "Refused: 68ec7ad3e307920f00000009. Was it copied right?",
             "Unknown to the server: 68ec7ad3e307920f00000009. Check id and key.",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
     let tasks = vec![ours(1, Outcome::Expired), ours(2, Outcome::Missing)];
@@ -419,7 +425,7 @@ fn a_thousand_failures() {
             "products: none of 1,000,000 rows went in",
             "No rows went in. 1,000 tasks: 1,000 failed.",
             "Already in the table: id “0”, “1”, “2”, …",
-            "Details: importwatch list --import=products",
+            "Details: importwatch show --import=products",
         ],
     );
 }

@@ -246,20 +246,24 @@ fn text_cannot_play_tricks_in_a_message() {
 
 #[test]
 fn keys_of_the_contract_without_effect_yet_are_unknown() {
-    for (table, key) in [
-        ("accounts.default", "quiet"),
-        ("watch", "ids"),
-        ("watch", "files"),
-        ("notify", "progress_after"),
-        ("notify", "digest"),
-        ("notify", "command"),
-    ] {
+    for (table, key) in [("watch", "ids"), ("watch", "files")] {
         let message = message(&format!("[{table}]\n{key} = []\n"));
         assert!(
             message.contains(&format!("unknown key {table}.{key};")),
             "{message}"
         );
     }
+}
+
+#[test]
+fn a_command_is_a_list_that_begins_with_a_program() {
+    insta::assert_snapshot!(message("[notify]\ncommand = \"notify-team --all\"\n"));
+    insta::assert_snapshot!(message("[notify]\ncommand = []\n"));
+    insta::assert_snapshot!(message("[notify]\ncommand = [\"~/bin/tell\"]\n"));
+    insta::assert_snapshot!(message("[notify]\ncommand = [\"tell\", 7]\n"));
+    insta::assert_snapshot!(variable("IMPORTWATCH__NOTIFY__COMMAND", "./tell"));
+    insta::assert_snapshot!(variable("IMPORTWATCH__NOTIFY__COMMAND", "[\"./tell\"]"));
+    insta::assert_snapshot!(message("[accounts.default]\nquiet = \"yes\"\n"));
 }
 
 #[test]
