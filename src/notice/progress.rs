@@ -43,18 +43,18 @@ impl Progress {
     }
 }
 
-/// What is `going` on, in words.
+/// `progress` in words.
 #[must_use]
-pub fn wording(going: &Progress) -> Wording {
-    let standing = going.standing;
+pub fn wording(progress: &Progress) -> Wording {
+    let standing = progress.standing;
     let (failed, lost) = bad(standing);
-    let percent = going.percent();
+    let done = progress.percent();
     let mut headline = match standing.tasks() {
-        1 if percent > 0 => format!("the server says {percent} % done"),
+        1 if done > 0 => format!("the server says {done} % done"),
         1 => "still pending".to_owned(),
         tasks => {
-            let done = number(standing.settled.total());
-            format!("{done} of {} done", counted(tasks, "task"))
+            let settled = number(standing.settled.total());
+            format!("{settled} of {} done", counted(tasks, "task"))
         }
     };
     if failed > 0 {
@@ -70,17 +70,18 @@ pub fn wording(going: &Progress) -> Wording {
         _ => Tone::Bad,
     };
     let is_bad = tone != Tone::Good;
-    let unasked = going.unasked.as_ref();
-    let unasked = unasked.map(|account| format!("Waiting: account {account} cannot be asked."));
-    let lines = unasked.into_iter().chain(going.causes.iter().cloned());
-    let first = match import::standing(standing) {
-        Some(standing) => format!("{standing} {}", started(going)),
-        None => started(going),
-    };
-    let last = is_bad.then(|| import::next_step(&going.import));
+    let waits = progress.unasked.as_ref();
+    let waits = waits.map(|account| format!("Waiting: account {account} cannot be asked."));
+    let rest = [started(progress)].into_iter().chain(waits);
+    let lines = progress.causes.iter().cloned().chain(rest);
+    let next = is_bad.then(|| import::next_step(&progress.import));
     Wording {
-        summary: import::summary(&going.import, &headline),
-        body: body(Some(&first), lines, &last.unwrap_or_default()),
+        summary: import::summary(&progress.import, &headline),
+        body: body(
+            import::standing(standing).as_deref(),
+            lines,
+            &next.unwrap_or_default(),
+        ),
         // What failed has broken through when it did.
         urgency: if is_bad {
             Urgency::Normal
@@ -88,7 +89,7 @@ pub fn wording(going: &Progress) -> Wording {
             Urgency::Low
         },
         tone,
-        progress: Some(percent),
+        progress: Some(done),
         stays: true,
     }
 }
@@ -187,7 +188,8 @@ mod tests {
             Some(82),
             &[
                 "products: 412 of 500 tasks done",
-                "412,000 rows went in. 500 tasks: 412 in full, 88 still pending. Started at 09:05.",
+                "412,000 rows went in. 500 tasks: 412 in full, 88 still pending.",
+                "Started at 09:05.",
             ],
         );
         going.today = jiff::civil::date(2026, 11, 23);
@@ -195,7 +197,8 @@ mod tests {
         assert_eq!(
             wording(&going).body.lines().collect::<Vec<_>>(),
             [
-                "412,000 rows went in. 500 tasks: 412 in full, 88 still pending. Started on 2026-11-22 at 09:05.",
+                "412,000 rows went in. 500 tasks: 412 in full, 88 still pending.",
+                "Started on 2026-11-22 at 09:05.",
                 "Waiting: account shop cannot be asked."
             ]
         );
@@ -219,8 +222,9 @@ mod tests {
             Some(99),
             &[
                 "products: 412 of 413 tasks done, 3 not in full, 1 without a result",
-                "408,000 rows went in. 413 tasks: 408 in full, 2 in part, 1 failed, 1 unknown, 1 still pending. Started at 09:05.",
+                "408,000 rows went in. 413 tasks: 408 in full, 2 in part, 1 failed, 1 unknown, 1 still pending.",
                 "Already in the table: id “14”",
+                "Started at 09:05.",
                 "Details: importwatch show --import=products",
             ],
         );

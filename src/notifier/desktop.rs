@@ -323,7 +323,8 @@ fn draft(about: &About, said: &Wording, abilities: Abilities, has_theme: bool) -
         body: body.into_owned(),
         icon: icon::name(said.tone),
         hints,
-        picture: (abilities.icons && !has_theme).then(|| Picture::of(said.tone)),
+        picture: (abilities.icons && !has_theme)
+            .then(|| Picture::of(said.tone, said.progress.is_some())),
         timeout: if stays {
             Timeout::Never
         } else {

@@ -49,7 +49,7 @@ async fn an_import_has_one_notice_that_lives_and_ends_as_its_result() {
     assert!(
         first
             .body
-            .starts_with("4 tasks: 4 still pending. Started at ")
+            .starts_with("4 tasks: 4 still pending.\nStarted at ")
     );
     assert_eq!(first.category, "transfer");
 

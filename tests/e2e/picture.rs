@@ -76,7 +76,8 @@ fn products() -> impl Iterator<Item = (String, Plan)> {
 fn prices() -> impl Iterator<Item = (String, Plan)> {
     (0..12_u32).map(|number| {
         let id = format!("68ec7b10e307920f{number:08x}");
-        (id, Plan::ends(1_000, Duration::ZERO, Ending::Available))
+        let takes = Duration::from_millis(u64::from(number) * 400);
+        (id, Plan::ends(1_000, takes, Ending::Available))
     })
 }
 
@@ -98,12 +99,18 @@ async fn the_picture_shows_an_import_that_goes_on_and_what_came_of_two() {
     let mut stage = Stage::with_look(LOOK).await;
     stage.add("products", products());
     stage.add("prices", prices());
-    assert!(stage.daemon(&["--until-settled"]).wait().success());
+    // Where no icon theme is, the notices bring their own icons.
+    let daemon = |stage: &Stage, arguments: &[&str]| {
+        let mut command = stage.daemon_command(arguments);
+        command.env("XDG_DATA_DIRS", stage.home.path("nothing"));
+        stage.home.start(command)
+    };
+    assert!(daemon(&stage, &["--until-settled"]).wait().success());
     let mut shown = stage.desktop.shown_so_far();
     assert_eq!(stage.desktop.on_screen(), 2);
     stage.move_into("progress_after = \"3s\"\n");
     stage.add("catalogue", catalogue());
-    let _daemon = stage.daemon(&[]);
+    let _daemon = daemon(&stage, &[]);
     shown.push(stage.desktop.next_shown());
     let last_of = |import| {
         let mut summaries = shown.iter().map(|shown| shown.summary.as_str());

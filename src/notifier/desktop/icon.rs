@@ -56,9 +56,11 @@ fn is_in(folder: &Path, levels: usize) -> bool {
 pub(super) struct Picture(Vec<u8>);
 
 impl Picture {
-    /// A disc in the colour of `tone` with its sign on it.
-    pub(super) fn of(tone: Tone) -> Self {
+    /// A disc in the colour of `tone` with its sign on it; of what goes on and goes well, with three
+    /// dots, since a tick would say that it is done.
+    pub(super) fn of(tone: Tone, goes_on: bool) -> Self {
         let colour: [u8; 3] = match tone {
+            Tone::Good if goes_on => [0x4a, 0x78, 0xc0],
             Tone::Good => [0x3f, 0x9e, 0x63],
             Tone::Unsure => [0xd9, 0x8e, 0x1f],
             Tone::Bad => [0xd0, 0x45, 0x50],
@@ -70,7 +72,7 @@ impl Picture {
                 // Half a pixel of softness on both sides of an edge.
                 let cover = |distance: f32| (0.5 - distance * f32::from(SIZE)).clamp(0.0, 1.0);
                 let disc = cover((at[0] - 0.5).hypot(at[1] - 0.5) - 0.48);
-                let sign = cover(sign(tone, at));
+                let sign = cover(sign(tone, goes_on, at));
                 for part in colour {
                     bytes.push(byte(f32::from(part) + (255.0 - f32::from(part)) * sign));
                 }
@@ -110,9 +112,13 @@ fn byte(value: f32) -> u8 {
     value.round().clamp(0.0, 255.0) as u8
 }
 
-/// How far a point is from the sign: a tick, an exclamation mark or a cross; below zero inside.
-fn sign(tone: Tone, at: [f32; 2]) -> f32 {
+/// How far a point is from the sign: dots, a tick, an exclamation mark or a cross; below zero inside.
+fn sign(tone: Tone, goes_on: bool, at: [f32; 2]) -> f32 {
     const HALF: f32 = 0.055;
+    if goes_on && tone == Tone::Good {
+        let dots = [0.28, 0.5, 0.72].map(|x| (at[0] - x).hypot(at[1] - 0.5));
+        return dots.into_iter().fold(f32::MAX, f32::min) - 1.3 * HALF;
+    }
     let lines: [[[f32; 2]; 2]; 2] = match tone {
         Tone::Good => [[[0.29, 0.52], [0.44, 0.66]], [[0.44, 0.66], [0.71, 0.36]]],
         Tone::Unsure => [[[0.5, 0.24], [0.5, 0.56]], [[0.5, 0.74], [0.5, 0.745]]],
@@ -137,14 +143,16 @@ mod tests {
     #[test]
     fn a_picture_has_the_form_that_the_hint_asks_for() {
         for tone in [Tone::Good, Tone::Unsure, Tone::Bad] {
-            let picture = Picture::of(tone);
+            let picture = Picture::of(tone, false);
             assert_eq!(picture.0.len(), 48 * 48 * 4);
             assert_eq!(picture.value().value_signature().to_string(), "(iiibiiay)");
             // Clear outside the disc, and the sign is white in the middle of one of its lines.
             assert_eq!(picture.0[3], 0);
             assert!(picture.0.chunks(4).any(|pixel| pixel == [255; 4]));
         }
-        assert_ne!(Picture::of(Tone::Good), Picture::of(Tone::Bad));
+        let good = Picture::of(Tone::Good, false);
+        assert_ne!(good, Picture::of(Tone::Bad, false));
+        assert_ne!(good, Picture::of(Tone::Good, true));
     }
 
     #[test]
