@@ -64,7 +64,7 @@ pub(super) enum Job {
     Note(Vec<Polled>),
     /// Record a request before it is sent, if the account's rates have room for it.
     Claim(Request),
-    /// Let go of what settled before then and has been told.
+    /// Let go of some of what settled before then and has been told.
     Prune { before: Timestamp },
     /// Read how the imports stand that are not done.
     Stand,
@@ -95,6 +95,8 @@ pub(super) enum Done {
     Granted(Request),
     /// It may not, for so long.
     Denied { poll: PollId, wait: Duration },
+    /// So many old watches are gone; where it is none, no more are to go.
+    Pruned { watches: usize },
     /// How the imports stand that are not done.
     Stood(Standing),
 }
@@ -140,7 +142,7 @@ impl Job {
                     }),
                 }
             }
-            Self::Prune { before } => store.prune(*before).map(|_| Done::Kept),
+            Self::Prune { before } => store.prune(*before).map(|watches| Done::Pruned { watches }),
             Self::Stand => store.standing_of_pending().map(Done::Stood),
         }
     }
