@@ -10,7 +10,6 @@ mod daemon;
 mod demo;
 pub mod exit;
 mod find;
-mod ids;
 mod json;
 mod line;
 mod list;

@@ -5,12 +5,14 @@
 
 mod jobs;
 mod landing;
+mod listing;
 mod state;
 mod status;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio::task::JoinError;
 use crate::account::AccountName;
 use crate::api::client::Client;
 use crate::clock::{self, Alarm};
+use crate::daemon::listing::Listing;
 use crate::daemon::state::Daemon;
 use crate::daemon::status::Report;
 use crate::notice::channel::Channel;
@@ -35,6 +38,7 @@ use crate::store::doorbell::Doorbell;
 use crate::store::error::StoreError;
 use crate::store::lock::{Holder, Lock, LockError};
 use crate::systemd::Systemd;
+use crate::task::TaskId;
 
 /// How long the notices may take when all is settled and the daemon is to end.
 const LAST_NOTICES: Duration = Duration::from_secs(30);
@@ -52,6 +56,8 @@ pub struct Setup {
     pub notifiers: Vec<Notifier>,
     /// Channels whose notifier is off by the settings: what waits for them is dropped.
     pub dropped: Vec<Channel>,
+    /// The lists of ids that are watched, if there are any.
+    pub lists: Option<ListSetup>,
     /// How long the outcomes of one import are gathered into one notice.
     pub gather: Duration,
     /// How long settled and told watches are kept.
@@ -71,6 +77,19 @@ pub struct AccountSetup {
     pub client: Client,
     /// How often, and about how many tasks at once.
     pub parameters: AccountParameters,
+}
+
+/// Lists of ids that are watched.
+#[derive(Debug)]
+pub struct ListSetup {
+    /// Whose tasks they are.
+    pub account: AccountName,
+    /// How long each is watched.
+    pub give_up_after: Duration,
+    /// The ids of the settings.
+    pub ids: Vec<TaskId>,
+    /// The files of ids; they need not be there.
+    pub files: Vec<PathBuf>,
 }
 
 /// Why the daemon ended.
@@ -135,7 +154,15 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
     let store = Arc::new(Mutex::new(store));
     let channels: Arc<[Channel]> = setup.notifiers.iter().map(Notifier::channel).collect();
     let relay = Relay::start(&store, setup.notifiers, setup.gather);
-    let mut daemon = Daemon::new(schedule, clients, channels, &store, setup.keep, report);
+    let mut daemon = Daemon::new(
+        schedule,
+        clients,
+        channels,
+        &store,
+        setup.lists,
+        setup.keep,
+        report,
+    );
     tracing::info!(state = ?setup.directory.path(), "watching");
     let watched = watch(
         &mut daemon,
@@ -188,6 +215,9 @@ async fn watch(
             rung = doorbell.rung() => {
                 rung.map_err(DaemonError::Doorbell)?;
                 daemon.load();
+            }
+            event = Listing::next(daemon.listing.as_mut()) => {
+                daemon.take_listing(event.map_err(DaemonError::Broken)?);
             }
             rung = alarm.wait_until(until) => rung.map_err(DaemonError::Timer)?,
         }

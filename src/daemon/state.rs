@@ -7,16 +7,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::account::AccountName;
 use crate::api::client::Client;
 use crate::clock::{self, Instant};
-use crate::daemon::End;
 use crate::daemon::jobs::{Done, Job, Jobs, Request};
 use crate::daemon::landing::{self, Landed};
+use crate::daemon::listing::{Listing, Pruning};
 use crate::daemon::status::Report;
+use crate::daemon::{End, ListSetup};
 use crate::notice::AccountNews;
 use crate::notice::channel::Channel;
 use crate::outcome::Settlement;
@@ -45,7 +46,10 @@ pub(super) struct Daemon {
     channels: Arc<[Channel]>,
     pub(super) jobs: Jobs,
     pub(super) polls: JoinSet<Landed>,
-    keep: Duration,
+    pub(super) listing: Option<Listing>,
+    pub(super) keep: Duration,
+    /// What is being deleted.
+    pub(super) pruning: Option<Pruning>,
     /// The last watch that was read from the store.
     seen: Seq,
     /// Whether the watch list has been read once.
@@ -70,6 +74,7 @@ impl Daemon {
         clients: HashMap<AccountName, Client>,
         channels: Arc<[Channel]>,
         store: &SharedStore,
+        lists: Option<ListSetup>,
         keep: Duration,
         report: Report,
     ) -> Self {
@@ -80,7 +85,9 @@ impl Daemon {
             channels,
             jobs: Jobs::new(Arc::clone(store)),
             polls: JoinSet::new(),
+            listing: lists.map(|lists| Listing::new(lists, now)),
             keep,
+            pruning: None,
             seen: Seq::START,
             loaded: false,
             version: None,
@@ -105,7 +112,8 @@ impl Daemon {
     /// more to do.
     pub(super) fn end(&self) -> Option<End> {
         let pending = self.schedule.pending();
-        if !self.loaded || !self.jobs.is_idle() {
+        let lists_are_read = self.listing.as_ref().is_none_or(Listing::is_idle);
+        if !self.loaded || !self.jobs.is_idle() || !lists_are_read {
             None
         } else if pending == 0 {
             Some(End::Settled)
@@ -132,7 +140,17 @@ impl Daemon {
         }
         self.report(now);
         self.jobs.start(now);
-        let others = [self.note_at, self.jobs.wake_at(), self.report_at()];
+        let mut listing_at = None;
+        if let Some(listing) = &mut self.listing {
+            listing.start(now);
+            listing_at = listing.wake_at();
+        }
+        let others = [
+            self.note_at,
+            self.jobs.wake_at(),
+            self.report_at(),
+            listing_at,
+        ];
         others.into_iter().flatten().fold(until, Instant::min)
     }
 
@@ -141,6 +159,9 @@ impl Daemon {
         if self.look_at <= now {
             self.look_at = now.after(LOOK_INTERVAL);
             self.jobs.push(Job::Look);
+            if let Some(listing) = &mut self.listing {
+                listing.look();
+            }
         }
         if self.note_at.is_some_and(|at| at <= now) {
             self.note();
@@ -148,14 +169,6 @@ impl Daemon {
         if self.prune_at <= now {
             self.prune_at = now.after(PRUNE_INTERVAL);
             self.prune();
-        }
-    }
-
-    /// Lets go of some of what is old.
-    fn prune(&mut self) {
-        let keep = SignedDuration::try_from(self.keep).unwrap_or(SignedDuration::MAX);
-        if let Ok(before) = clock::wall().checked_sub(keep) {
-            self.jobs.push(Job::Prune { before });
         }
     }
 
@@ -280,12 +293,8 @@ impl Daemon {
                 }
             }
             Done::Loaded(changes) => self.apply(changes, now),
-            Done::Pruned { watches } => {
-                // One call deletes so many at most.
-                if watches > 0 {
-                    self.prune();
-                }
-            }
+            Done::Pruned { upto } => self.prune_after(upto),
+            Done::Listed(stored) => self.take_stored(stored, now),
             Done::Granted(request) => self.send(request, now),
             Done::Denied { poll, wait } => {
                 self.schedule.handle(Input::Denied { poll, wait }, now);
