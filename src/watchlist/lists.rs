@@ -115,13 +115,14 @@ impl Lists {
 
     /// Says that a listed id is watched under another account.
     pub fn say_elsewhere(&mut self, file: Option<usize>, found: &Found, account: &AccountName) {
-        match file.and_then(|file| self.files.get_mut(file)) {
-            Some(file) => file.say_elsewhere(found, account),
-            None => tracing::warn!(
+        if let Some(file) = file.and_then(|file| self.files.get_mut(file)) {
+            file.say_elsewhere(found, account);
+        } else {
+            tracing::warn!(
                 task = %found.id,
                 %account,
                 "a task of watch.ids is watched under another account already; to move it, remove it there"
-            ),
+            );
         }
     }
 
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn a_large_list_comes_in_chunks() {
-        let text: String = (0..25_000).map(|number| format!("id-{number}\n")).collect();
+        let ids: Vec<_> = (0..25_000).map(|number| format!("id-{number}")).collect();
+        let text = ids.join("\n") + "\n";
         let mut list = Followed::new(&text);
         list.lists.look(list.now, list.wall);
         let next = |list: &mut Followed| list.lists.next(list.now).map(|chunk| chunk.found.len());
@@ -262,7 +264,7 @@ mod tests {
         fs::remove_file(list.path()).unwrap();
         assert!(list.lists.listed(list.now).is_none());
         list.look();
-        list.pass(GONE - Duration::from_secs(1));
+        list.pass(GONE.saturating_sub(Duration::from_secs(1)));
         list.look();
         assert!(list.lists.listed(list.now).is_none());
         list.pass(Duration::from_secs(1));

@@ -228,8 +228,7 @@ mod tests {
         assert!(!is_told(&changes), "nothing is told twice");
 
         fs::write(&list, "a\n").unwrap();
-        let changed = changes.changed();
         let long = Duration::from_secs(30);
-        tokio::time::timeout(long, changed).await.unwrap();
+        tokio::time::timeout(long, changes.changed()).await.unwrap();
     }
 }

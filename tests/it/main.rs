@@ -14,6 +14,7 @@ mod check;
 mod daemon;
 mod demo;
 mod house;
+mod lists;
 mod messages;
 mod notifier;
 mod program;
