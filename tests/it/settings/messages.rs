@@ -262,15 +262,9 @@ fn keys_of_the_contract_without_effect_yet_are_unknown() {
 
 #[test]
 fn mistakes_in_variables_name_them() {
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5 parsecs"), @r#"
-    environment variable IMPORTWATCH__POLL__MAX_INTERVAL: "5 parsecs" is not a duration, written for example "500ms", "30s", "24h" or "7d"
-    "#);
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5"), @r#"
-    environment variable IMPORTWATCH__POLL__MAX_INTERVAL: found integer `5`, expected a duration, written for example "500ms", "30s", "24h" or "7d"
-    "#);
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "yes"), @r#"
-    environment variable IMPORTWATCH__POLL__BATCH_SIZE: "yes" is text: expected a whole number from 1 to 1000
-    "#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5 parsecs"), @r#"environment variable IMPORTWATCH__POLL__MAX_INTERVAL: "5 parsecs" is not a duration, written for example "500ms", "30s", "24h" or "7d""#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5"), @r#"environment variable IMPORTWATCH__POLL__MAX_INTERVAL: found integer `5`, expected a duration, written for example "500ms", "30s", "24h" or "7d""#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "yes"), @r#"environment variable IMPORTWATCH__POLL__BATCH_SIZE: "yes" is text: expected a whole number from 1 to 1000"#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "8.7"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: found floating point `8.7`, expected a whole number from 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "5000"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: 5000 is out of range: expected 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCHSIZE", "5"), @r#"
