@@ -18,6 +18,7 @@
 //!    settings    TOML and environment to Settings; builds nothing; finds the key
 //! 5  api         the one endpoint: client, wire, error
 //!    store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
+//!    watchlist   lists of ids: their reader, and the files that are followed
 //!    notifier    who says it: the desktop, the log, a program of the user's
 //!    systemd     what the service manager is told: READY, STATUS, WATCHDOG, STOPPING
 //!    telemetry   what the log looks like
@@ -53,3 +54,4 @@ pub mod systemd;
 pub mod task;
 pub mod telemetry;
 pub mod watch;
+pub mod watchlist;

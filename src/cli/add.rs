@@ -8,20 +8,20 @@ use clap::Args;
 use crate::account::AccountName;
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::cli::ids::{self, Ids, Unusable};
 use crate::cli::{find, output};
 use crate::clock;
 use crate::notice::amount::counted;
-use crate::notice::safe;
 use crate::store::Store;
 use crate::store::add::{Add, Added, ImportChoice};
+use crate::store::directory::StateDir;
 use crate::store::doorbell;
 use crate::task::TaskId;
+use crate::watchlist::ids::Ids;
+use crate::watchlist::name::{self, NameError};
+use crate::watchlist::unusable::{self, Unusable};
 
 /// Ids that are stored together.
 const CHUNK: usize = 10_000;
-/// The longest name of an import, in characters.
-const LONGEST_NAME: usize = 200;
 /// So many ids that cannot be used are said one by one.
 const MOST_SAID: u64 = 20;
 
@@ -46,21 +46,9 @@ pub(super) struct Arguments {
     ids: Vec<String>,
 }
 
-/// An import's name: 1 to 200 characters that can be shown on one line, without an @, which stands
-/// between a name and a time.
-pub(super) fn import_name(name: &str) -> Result<String, String> {
-    let length = name.chars().count();
-    if !(1..=LONGEST_NAME).contains(&length) {
-        Err(format!(
-            "the name has {length} characters; use 1 to {LONGEST_NAME}"
-        ))
-    } else if safe::one_line(name) != name {
-        Err("the name has characters that cannot be shown on one line".to_owned())
-    } else if name.contains('@') {
-        Err("the name contains @, which stands between an import's name and its time".to_owned())
-    } else {
-        Ok(name.to_owned())
-    }
+/// An import's name, as [`name::check`] takes it.
+pub(super) fn import_name(text: &str) -> Result<String, NameError> {
+    name::check(text).map(|()| text.to_owned())
 }
 
 /// What came of adding.
@@ -82,6 +70,8 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
     };
     let mut session = Session {
         store: &mut store,
+        directory: &directory,
+        has_rung: false,
         add: Add {
             account: account.clone(),
             import,
@@ -95,11 +85,12 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
             bail!("give ids, or - alone to read them from standard input, not both");
         }
         for id in Ids::new(BufReader::new(io::stdin().lock())) {
-            session.take(id.context("cannot read standard input")?)?;
+            let found = id.context("cannot read standard input")?;
+            session.take(found.map(|found| found.id))?;
         }
     } else {
         for (number, text) in arguments.ids.iter().enumerate() {
-            session.take(ids::argument(number + 1, text))?;
+            session.take(unusable::argument(number + 1, text))?;
         }
     }
     session.store_waiting()?;
@@ -152,6 +143,9 @@ fn print(tally: &Tally, add: &Add) -> io::Result<()> {
 /// An addition under way.
 struct Session<'a> {
     store: &'a mut Store,
+    directory: &'a StateDir,
+    /// Whether the daemon was told before the end.
+    has_rung: bool,
     add: Add,
     waiting: Vec<TaskId>,
     tally: Tally,
@@ -165,6 +159,11 @@ impl Session<'_> {
         }
         if self.waiting.len() == CHUNK {
             self.store_waiting()?;
+            if self.tally.new + self.tally.again > 0 && !self.has_rung {
+                self.has_rung = true;
+                // What there is can be asked about while more is read.
+                let _heard = doorbell::ring(self.directory);
+            }
         }
         Ok(())
     }

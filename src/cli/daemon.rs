@@ -12,7 +12,7 @@ use crate::account::{AccountName, ApiKey};
 use crate::api::client::{Client, ClientParams};
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::daemon::{self, AccountSetup, End, Setup};
+use crate::daemon::{self, AccountSetup, End, ListSetup, Setup};
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
 use crate::notifier::command::{self, CommandNotifier};
@@ -101,6 +101,17 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         missing_after: settings.watch.missing_after,
         seed: fastrand::u64(..),
     };
+    let watch = &settings.watch;
+    let lists = if watch.ids.is_empty() && watch.files.is_empty() {
+        None
+    } else {
+        Some(ListSetup {
+            account: settings.account_for(None)?.clone(),
+            give_up_after: watch.give_up_after,
+            ids: watch.ids.clone(),
+            files: watch.files.clone(),
+        })
+    };
     let (notifiers, dropped) = notifiers(context);
     Ok(Setup {
         directory: context.state()?,
@@ -108,6 +119,7 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         schedule,
         notifiers,
         dropped,
+        lists,
         manners: manners(context),
         keep: settings.state.keep,
         until_settled,

@@ -10,7 +10,6 @@ mod daemon;
 mod demo;
 pub mod exit;
 mod find;
-mod ids;
 mod json;
 mod line;
 mod list;
@@ -39,7 +38,7 @@ file in the settings (~/.config/importwatch/config.toml), then:
   importwatch list                         how they stand
 
 Exit codes: 0 done; 2 bad arguments or settings, or an unknown id or import; 4 an account is refused \
-or could not be asked; 5 the store failed, or another daemon holds it.";
+or could not be asked; 5 the store failed, or another daemon holds it; 130 interrupted.";
 
 const CONFIG: &str = "Read the settings from this file; else from $IMPORTWATCH_CONFIG, from \
 importwatch/config.toml in $XDG_CONFIG_HOME (~/.config), or from /etc/importwatch/config.toml";

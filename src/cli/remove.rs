@@ -4,20 +4,24 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use clap::{ArgGroup, Args};
 use jiff::tz::TimeZone;
 
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::cli::{find, ids, output};
+use crate::cli::{find, output};
 use crate::notice::amount::counted;
+use crate::notice::safe;
 use crate::store::Store;
 use crate::store::changes::Seq;
 use crate::store::doorbell;
 use crate::store::remove::Removed;
 use crate::store::watches::{Filter, Which};
 use crate::task::TaskId;
+use crate::watchlist::listed::{Listed, Place};
+use crate::watchlist::unusable;
 
 /// Tasks of an import that are read and removed together.
 const PAGE: usize = 1000;
@@ -27,7 +31,8 @@ const MOST_SAID: u64 = 20;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true), after_help = "A pending task is no longer asked about, and nothing is told of it. A \
 settled one is forgotten, with its rows and with any notice of it that is still to come. The server \
-learns nothing of it: the import itself goes on.
+learns nothing of it: the import itself goes on. What watch.ids or a file of watch.files still lists \
+is not removed, since the list would bring it back.
 
 Examples:
   importwatch remove 68ec7ad3e307920f002648cd
@@ -47,6 +52,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     let directory = context.state()?;
     let mut removal = Removal {
         store: Store::open(&directory)?,
+        lists: Lists::read(context),
         pending: 0,
         settled: 0,
         unusable: 0,
@@ -70,19 +76,20 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
 }
 
 /// A removal under way, and what came of it so far.
-struct Removal {
+struct Removal<'a> {
     store: Store,
+    lists: Lists<'a>,
     pending: u64,
     settled: u64,
     unusable: u64,
 }
 
-impl Removal {
+impl Removal<'_> {
     fn take_ids(&mut self, texts: &[String]) -> anyhow::Result<()> {
         let mut good = Vec::new();
         let mut seen = HashSet::new();
         for (number, text) in texts.iter().enumerate() {
-            match ids::argument(number + 1, text) {
+            match unusable::argument(number + 1, text) {
                 Ok(id) if seen.insert(id.clone()) => good.push(id),
                 Ok(_) => {}
                 Err(unusable) => self.refuse(&unusable.to_string()),
@@ -111,8 +118,15 @@ impl Removal {
 
     /// Every id passes here before it goes, so that what must stay is refused here.
     fn remove(&mut self, ids: &[TaskId]) -> anyhow::Result<()> {
-        let removed = self.store.remove(ids)?;
-        for (id, removed) in ids.iter().zip(removed) {
+        let mut free = Vec::with_capacity(ids.len());
+        for id in ids {
+            match self.lists.why_kept(id) {
+                Some(why) => self.refuse(&why),
+                None => free.push(id.clone()),
+            }
+        }
+        let removed = self.store.remove(&free)?;
+        for (id, removed) in free.iter().zip(removed) {
             match removed {
                 Removed::Pending => self.pending += 1,
                 Removed::Settled => self.settled += 1,
@@ -141,6 +155,68 @@ impl Removal {
             (_, 0) if self.pending == 1 => format!("{removed} removed, while it was pending"),
             (_, 0) => format!("{removed} removed, while they were pending"),
             (pending, _) => format!("{removed} removed, {pending} of them while pending"),
+        }
+    }
+}
+
+/// What the settings and their files list, read once.
+struct Lists<'a> {
+    context: &'a Context,
+    listed: Listed,
+    /// A file that could not be read, and why.
+    unread: Option<(&'a Path, io::Error)>,
+}
+
+impl<'a> Lists<'a> {
+    fn read(context: &'a Context) -> Self {
+        let watch = &context.settings.watch;
+        let mut lists = Self {
+            context,
+            listed: Listed::default(),
+            unread: None,
+        };
+        lists.listed.take_ids(&watch.ids);
+        for path in &watch.files {
+            match lists.listed.take_file(path) {
+                // What is not there lists nothing.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    lists.unread = Some((path, error));
+                }
+                _ => {}
+            }
+        }
+        lists
+    }
+
+    /// Why an id cannot go, and what to do; `None` if it can.
+    fn why_kept(&self, id: &TaskId) -> Option<String> {
+        let place = match self.listed.find(id) {
+            None => {
+                let (path, error) = self.unread.as_ref()?;
+                let error = safe::one_line(&error.to_string());
+                return Some(format!(
+                    "{id} was not removed: {} of watch.files cannot be read ({error}), and may list it; mend that, or take the file out of watch.files",
+                    path.display()
+                ));
+            }
+            Some(Place::Settings) => self.settings_place(),
+            Some(Place::File { file, line }) => {
+                let files = &self.context.settings.watch.files;
+                let path = files.get(file as usize)?;
+                format!("in line {line} of {}", path.display())
+            }
+        };
+        Some(format!(
+            "{id} was not removed: it is still listed {place}; take it out there first"
+        ))
+    }
+
+    fn settings_place(&self) -> String {
+        const VARIABLE: &str = "IMPORTWATCH__WATCH__IDS";
+        match &self.context.settings.file {
+            _ if self.context.environment.get(VARIABLE).is_some() => format!("in ${VARIABLE}"),
+            Some(file) => format!("in watch.ids in {}", file.display()),
+            None => "in watch.ids".to_owned(),
         }
     }
 }

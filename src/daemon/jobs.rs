@@ -13,18 +13,22 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::account::AccountName;
 use crate::clock::{self, Instant};
+use crate::daemon::listing::Stored;
 use crate::notice::channel::Channel;
 use crate::notice::{AccountNews, safe};
 use crate::relay::SharedStore;
 use crate::schedule::memory::Memory;
 use crate::schedule::step::PollId;
 use crate::store::Store;
+use crate::store::add::{Add, Added};
 use crate::store::budget::Claim;
 use crate::store::changes::{Changes, Seq};
 use crate::store::error::StoreError;
 use crate::store::settle::{Polled, Settled};
 use crate::task::TaskId;
 use crate::watch::Standing;
+use crate::watchlist::listed::Listed;
+use crate::watchlist::lists::Chunk;
 
 /// Watches and removals read at once.
 const PAGE: usize = 10_000;
@@ -64,8 +68,14 @@ pub(super) enum Job {
     Note(Vec<Polled>),
     /// Record a request before it is sent, if the account's rates have room for it.
     Claim(Request),
-    /// Let go of what settled before then and has been told.
-    Prune { before: Timestamp },
+    /// Let go of some of what settled before then, has been told and is not listed, after this watch.
+    Prune {
+        before: Timestamp,
+        after: Seq,
+        listed: Arc<Listed>,
+    },
+    /// Watch the ids of a list, from which they are `chunk`.
+    Watch { add: Add, chunk: Chunk },
     /// Read how the imports stand that are not done.
     Stand,
     /// Drop what is to be told on other channels than these.
@@ -99,6 +109,10 @@ pub(super) enum Done {
     Granted(Request),
     /// It may not, for so long.
     Denied { poll: PollId, wait: Duration },
+    /// Old watches up to this one are gone; `None`: all are.
+    Pruned { upto: Option<Seq> },
+    /// Ids of a list are watched.
+    Listed(Stored),
     /// How the imports stand that are not done.
     Stood(Standing),
 }
@@ -144,7 +158,16 @@ impl Job {
                     }),
                 }
             }
-            Self::Prune { before } => store.prune(*before).map(|_| Done::Kept),
+            Self::Prune {
+                before,
+                after,
+                listed,
+            } => {
+                let is_kept = |id: &TaskId| listed.find(id).is_some();
+                let pruned = store.prune(*before, *after, is_kept)?;
+                Ok(Done::Pruned { upto: pruned.upto })
+            }
+            Self::Watch { add, chunk } => watch(store, add, chunk),
             Self::Stand => store.standing_of_pending().map(Done::Stood),
             Self::KeepChannels { kept } => store.keep_channels(kept).map(|_| Done::Kept),
         }
@@ -157,6 +180,26 @@ impl Job {
             Self::Settle { .. } | Self::Tell { .. } | Self::Remember { .. } | Self::Note(_)
         )
     }
+}
+
+fn watch(store: &mut Store, add: &Add, chunk: &Chunk) -> Result<Done, StoreError> {
+    let ids: Vec<_> = chunk.found.iter().map(|found| found.id.clone()).collect();
+    let addition = store.add_listed(add, &ids, clock::wall())?;
+    let mut new = 0;
+    let mut elsewhere = Vec::new();
+    for (found, added) in chunk.found.iter().zip(addition.ids) {
+        match added {
+            Added::New => new += 1,
+            Added::OtherAccount(account) => elsewhere.push((found.clone(), account)),
+            Added::Again | Added::Known { .. } => {}
+        }
+    }
+    Ok(Done::Listed(Stored {
+        file: chunk.file,
+        import: chunk.import.clone(),
+        new,
+        elsewhere,
+    }))
 }
 
 /// The pieces of work, and the one under way.

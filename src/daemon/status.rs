@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::clock::{self, Instant};
-use crate::daemon::Daemon;
 use crate::daemon::jobs::Job;
+use crate::daemon::state::Daemon;
 use crate::notice::amount::{counted, number};
 use crate::outcome::Outcome;
 use crate::systemd::Systemd;

@@ -11,7 +11,7 @@ use crate::settings::layers::{Layers, Read};
 use crate::settings::mistake::Mistakes;
 use crate::settings::raw::{Raw, RawAccount, RawState};
 use crate::settings::value;
-use crate::settings::{Account, InlineKey, Log, Notify, Poll, Watch};
+use crate::settings::{Account, InlineKey, Log, Notify, Poll, Watch, unnamed};
 
 /// The file that settings were read from.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(super) fn assemble(
     let Read { raw, mut keys } = read;
     let Raw {
         accounts,
-        watch,
+        mut watch,
         poll,
         mut notify,
         log,
@@ -69,6 +69,11 @@ pub(super) fn assemble(
     }
     assembly.check_intervals(&poll);
     assembly.resolve_command(&mut notify);
+    assembly.check_lists(&watch, &found);
+    for file in &mut watch.files {
+        let path = std::mem::take(file);
+        *file = assembly.resolve_in(&["watch", "files"], path);
+    }
     state.directory = assembly.resolve(&["state", "directory"], state.directory);
     Assembled {
         accounts: found,
@@ -135,10 +140,32 @@ impl Assembly<'_, '_> {
     }
 
     fn resolve(&mut self, key: &[&str], path: Option<PathBuf>) -> Option<PathBuf> {
-        path.map(|path| {
-            self.layers
-                .resolve(key, path, self.directory, self.mistakes)
-        })
+        path.map(|path| self.resolve_in(key, path))
+    }
+
+    fn resolve_in(&mut self, key: &[&str], path: PathBuf) -> PathBuf {
+        self.layers
+            .resolve(key, path, self.directory, self.mistakes)
+    }
+
+    /// Listed ids name no account, so one must be meant.
+    fn check_lists(&mut self, watch: &Watch, accounts: &BTreeMap<AccountName, Account>) {
+        if unnamed(accounts).is_some() {
+            return;
+        }
+        for (key, is_empty) in [
+            (["watch", "ids"], watch.ids.is_empty()),
+            (["watch", "files"], watch.files.is_empty()),
+        ] {
+            if !is_empty {
+                let known: Vec<_> = accounts.keys().map(AccountName::as_str).collect();
+                let message = format!(
+                    "there are the accounts {}, and none called default, so it is open whose ids these are; call one of them default, or add the ids with: importwatch add --account NAME",
+                    known.join(", ")
+                );
+                self.mistakes.push(self.layers.mistake(&key, &message));
+            }
+        }
     }
 
     /// A program with a slash in its name is a path like any other; one without is looked for in

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use crate::settings::mistake::{Excerpt, Mistake, Place};
+use crate::settings::list::List;
+use crate::settings::mistake::{Excerpt, Mistake, Place, dotted};
 use crate::settings::value::is_delicate;
 
 /// A settings file that is good TOML.
@@ -65,16 +66,57 @@ impl<'t> Document<'t> {
         find(self.left.get_ref(), key).is_some_and(|(_, value)| value.get_ref().is_array())
     }
 
+    /// Takes out of a list what it should not hold, or all of it if it is no list, and returns a
+    /// mistake for each.
+    pub(super) fn sift(&mut self, list: &List) -> Vec<Mistake> {
+        let found = find(self.left.get_ref(), &list.key).map(|(_, value)| value.get_ref());
+        let name = dotted(&list.key);
+        let items = match found {
+            None => return Vec::new(),
+            Some(DeValue::Array(items)) => items,
+            Some(other) => {
+                let (found, expected) = (other.type_str(), list.expected);
+                let message = format!("{name}: found {found}, expected {expected}");
+                let mistake = self.mistake(&list.key, Part::Value, message);
+                self.take(&list.key);
+                return vec![mistake];
+            }
+        };
+        let mut mistakes = Vec::new();
+        let mut good = DeArray::new();
+        for item in items {
+            let checked = match item.get_ref().as_str() {
+                Some(text) => (list.check)(text),
+                None => Err(format!(
+                    "found {}, expected text in quotes",
+                    item.get_ref().type_str()
+                )),
+            };
+            match checked {
+                Ok(()) => good.push(item.clone()),
+                Err(message) => {
+                    // An item has no name; what is shown of it begins with itself.
+                    let start = item.span().start;
+                    let (place, excerpt) = self.place_of(start..start, item, Part::Value);
+                    let place = in_file(self.path, place);
+                    let mistake = Mistake::new(&list.key, place, format!("{name}: {message}"));
+                    mistakes.push(Mistake { excerpt, ..mistake });
+                }
+            }
+        }
+        let [section, key] = list.key;
+        if let Some(table) = table_mut(self.left.get_mut(), &[section])
+            && let Some(items) = table.get_mut(key)
+        {
+            *items.get_mut() = DeValue::Array(good);
+        }
+        mistakes
+    }
+
     /// Takes out the entry at `key`; its place stays known.
     pub(super) fn take<S: AsRef<str>>(&mut self, key: &[S]) -> Option<Taken> {
         let (last, parents) = key.split_last()?;
-        let mut table = self.left.get_mut();
-        for name in parents {
-            table = match table.get_mut(name.as_ref())?.get_mut() {
-                DeValue::Table(inner) => inner,
-                _ => return None,
-            };
-        }
+        let table = table_mut(self.left.get_mut(), parents)?;
         match table.remove(last.as_ref())?.into_inner() {
             DeValue::String(text) => Some(Taken::Text(text.into_owned())),
             _ => Some(Taken::Other),
@@ -126,6 +168,9 @@ impl<'t> Document<'t> {
         let key = self.text.get(name.clone()).unwrap_or_default();
         let excerpt = match self.text.get(name.start..span.end) {
             _ if is_table => excerpt(line, key, 0..key.len()),
+            Some(entry) if key.is_empty() && is_delicate(entry) => {
+                return ((line, column), None);
+            }
             Some(entry) if part == Part::Value && !is_delicate(entry) => {
                 let marked = marked.start - name.start..marked.end - name.start;
                 excerpt(line, entry, marked)
@@ -150,6 +195,21 @@ fn find<'d, 't, S: AsRef<str>>(
         table = table.get(name.as_ref())?.get_ref().as_table()?;
     }
     table.get_key_value(last.as_ref())
+}
+
+/// The table at `key`, to be changed.
+fn table_mut<'d, 't, S: AsRef<str>>(
+    root: &'d mut DeTable<'t>,
+    key: &[S],
+) -> Option<&'d mut DeTable<'t>> {
+    let mut table = root;
+    for name in key {
+        table = match table.get_mut(name.as_ref())?.get_mut() {
+            DeValue::Table(inner) => inner,
+            _ => return None,
+        };
+    }
+    Some(table)
 }
 
 fn syntax_mistake(path: &Path, text: &str, error: &toml::de::Error) -> Mistake {

@@ -15,6 +15,7 @@ use crate::account::{AccountName, ApiKey};
 use crate::settings::InlineKey;
 use crate::settings::document::{Document, Part, Taken, not_taken};
 use crate::settings::fault::{Fault, not_a_table};
+use crate::settings::list::LISTS;
 use crate::settings::mistake::{Mistake, Mistakes, Place, dotted};
 use crate::settings::overrides::{self, Override, Overrides};
 use crate::settings::raw::Raw;
@@ -51,6 +52,11 @@ impl<'t> Layers<'t> {
         self.displace_rivals();
         let keys = self.take_keys(mistakes);
         if let Some(document) = &mut self.document {
+            for list in &LISTS {
+                for mistake in document.sift(list) {
+                    mistakes.push(mistake);
+                }
+            }
             read_document(document, mistakes);
         }
         let mut raw = self.read_merged(mistakes).unwrap_or_default();

@@ -42,14 +42,16 @@ pub(super) fn usual(environment: &Environment) -> PathBuf {
 
 /// The store's directory where the settings name none; `None` if there is no home to have it in.
 pub(super) fn state_directory(file: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
-    let is_system = |file: &Path| {
-        file.starts_with(SYSTEM_SETTINGS) && !file.components().any(|c| c == Component::ParentDir)
-    };
-    if file.is_some_and(is_system) {
+    if file.is_some_and(is_of_system) {
         return Some(PathBuf::from(SYSTEM_STATE));
     }
     let base = base_directory(environment, "XDG_STATE_HOME", ".local/state")?;
     Some(base.join("importwatch"))
+}
+
+/// Whether a settings file is that of the machine's service.
+pub(super) fn is_of_system(file: &Path) -> bool {
+    file.starts_with(SYSTEM_SETTINGS) && !file.components().any(|c| c == Component::ParentDir)
 }
 
 /// Whether systemd's `$STATE_DIRECTORY` (one path or several, joined by colons) has the directory.

@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::account::{AccountName, ApiKey};
 use crate::settings::value::{DAY, HOUR, MINUTE, SECOND};
+use crate::task::TaskId;
 
 mod assemble;
 mod document;
@@ -23,6 +24,7 @@ pub mod environment;
 mod fault;
 pub mod key;
 mod layers;
+mod list;
 pub mod load;
 mod locate;
 pub mod mistake;
@@ -97,6 +99,13 @@ pub struct InlineKey {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Watch {
+    /// Ids that are watched from the start, under the account that is meant where none is named;
+    /// such an account exists if there are any.
+    #[serde(deserialize_with = "list::ids")]
+    pub ids: Vec<TaskId>,
+    /// Files of ids to be watched in the same way; absolute paths.
+    #[serde(deserialize_with = "list::paths")]
+    pub files: Vec<PathBuf>,
     /// From the start of a watch to its deadline; 1 s to 3,650 days.
     #[serde(deserialize_with = "value::duration::<_, SECOND, { 3650 * DAY }>")]
     pub give_up_after: Duration,
@@ -108,6 +117,8 @@ pub struct Watch {
 impl Default for Watch {
     fn default() -> Self {
         Self {
+            ids: Vec::new(),
+            files: Vec::new(),
             give_up_after: Duration::from_millis(DAY),
             missing_after: Duration::from_millis(10 * MINUTE),
         }
@@ -318,12 +329,23 @@ impl Settings {
         }
     }
 
-    /// The account that is meant where none is named: `default`, or the only one.
+    /// The account that is meant where none is named.
     fn unnamed_account(&self) -> Option<&AccountName> {
-        let default = self.accounts.get_key_value("default").map(|(name, _)| name);
-        match self.accounts.len() {
-            1 => self.accounts.keys().next(),
-            _ => default,
-        }
+        unnamed(&self.accounts)
+    }
+
+    /// Whether these are the settings of the machine's service.
+    #[must_use]
+    pub fn is_of_system(&self) -> bool {
+        self.file.as_deref().is_some_and(locate::is_of_system)
+    }
+}
+
+/// The account that is meant where none is named: `default`, or the only one.
+fn unnamed(accounts: &BTreeMap<AccountName, Account>) -> Option<&AccountName> {
+    let default = accounts.get_key_value("default").map(|(name, _)| name);
+    match accounts.len() {
+        1 => accounts.keys().next(),
+        _ => default,
     }
 }

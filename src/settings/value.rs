@@ -356,15 +356,24 @@ fn base_url_of(text: &str) -> Result<Url, String> {
 
 /// A path, relative or absolute.
 pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
-    text(from, "a path", |text| match text {
-        "" => Err("the path is empty; leave the key out if it is not needed".to_owned()),
+    text(from, "a path", |text| path_of(text).map(Some))
+}
+
+/// Reads a path.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn path_of(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("the path is empty; leave it out if it is not needed".to_owned()),
         text if text.contains('\0') => Err("a path has no NUL character".to_owned()),
         text if text.starts_with("~/") => Err(format!(
             "{}: ~ is not expanded here; write the directory out",
             shown(text)
         )),
-        text => Ok(Some(PathBuf::from(text))),
-    })
+        text => Ok(PathBuf::from(text)),
+    }
 }
 
 fn text<'de, D, T, F>(from: D, expected: &'static str, read: F) -> Result<T, D::Error>
@@ -393,7 +402,7 @@ where
 }
 
 /// A value for a message: quoted, escaped, cut if it is long, and hidden if it may hold a password.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     if is_delicate(text) {
         return "the value".to_owned();
     }

@@ -59,7 +59,8 @@ pub enum Added {
     New,
     /// It is watched again: we had settled it ourselves. The old outcome is kept in its history.
     Again,
-    /// It was pending, or settled by the server, or given twice: nothing has changed.
+    /// It was pending, or settled by the server (from a list: settled at all), or given twice: nothing
+    /// has changed.
     Known {
         /// The name of the import that it is in.
         import: Arc<str>,
@@ -83,6 +84,31 @@ impl Store {
         ids: &[TaskId],
         now: Timestamp,
     ) -> Result<Addition, StoreError> {
+        self.add_all(add, ids, now, true)
+    }
+
+    /// The same for ids that a list holds: one that we have settled ourselves is known, and not
+    /// watched again. A list names its ids each time that it is read; only a person wants one again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being written.
+    pub fn add_listed(
+        &mut self,
+        add: &Add,
+        ids: &[TaskId],
+        now: Timestamp,
+    ) -> Result<Addition, StoreError> {
+        self.add_all(add, ids, now, false)
+    }
+
+    fn add_all(
+        &mut self,
+        add: &Add,
+        ids: &[TaskId],
+        now: Timestamp,
+        again: bool,
+    ) -> Result<Addition, StoreError> {
         let mut addition = Addition {
             import: None,
             ids: Vec::with_capacity(ids.len()),
@@ -92,7 +118,7 @@ impl Store {
                 let mut additions = Additions::begin(tx, add, addition.import.as_ref(), now)?;
                 let mut insert = tx.prepare_cached(INSERT)?;
                 for id in chunk {
-                    let added = additions.add(&mut insert, id)?;
+                    let added = additions.add(&mut insert, id, again)?;
                     addition.ids.push(added);
                 }
                 additions.end()
@@ -161,7 +187,13 @@ impl<'tx> Additions<'tx> {
         })
     }
 
-    fn add(&mut self, insert: &mut CachedStatement<'_>, id: &TaskId) -> Result<Added, Cause> {
+    /// Adds one id; `again` is whether one that we have settled ourselves is watched again.
+    fn add(
+        &mut self,
+        insert: &mut CachedStatement<'_>,
+        id: &TaskId,
+        again: bool,
+    ) -> Result<Added, Cause> {
         let text = id.to_string();
         if self.insert(insert, &text)? {
             return Ok(Added::New);
@@ -181,7 +213,7 @@ impl<'tx> Additions<'tx> {
             return self.other_account(existing.account);
         }
         match existing.weight {
-            Weight::Settled { outcome, .. } if !outcome.is_by_server() => {
+            Weight::Settled { outcome, .. } if again && !outcome.is_by_server() => {
                 self.supersede(&existing)?;
                 self.insert(insert, &text)?;
                 Ok(Added::Again)

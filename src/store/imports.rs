@@ -152,8 +152,11 @@ impl Store {
 }
 
 fn starts_with(time: Timestamp, text: &str, zone: &TimeZone) -> bool {
-    let text = text.strip_suffix('Z').unwrap_or(text);
-    [&TimeZone::UTC, zone].into_iter().any(|zone| {
+    let (text, zones): (&str, &[&TimeZone]) = match text.strip_suffix('Z') {
+        Some(text) => (text, &[&TimeZone::UTC]),
+        None => (text, &[&TimeZone::UTC, zone]),
+    };
+    zones.iter().copied().any(|zone| {
         let written = time.to_zoned(zone.clone());
         let written = written.strftime("%Y-%m-%dT%H:%M:%S%.3f").to_string();
         written.starts_with(text)
@@ -180,6 +183,7 @@ mod tests {
         for bad in [
             "2026-11-21T01",
             "2026-11-22T23",
+            "2026-11-22T01:30Z",
             "23:30",
             "2026-11-21T23:30:05.000+00",
         ] {

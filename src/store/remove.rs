@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use crate::notice::channel::Channel;
+use crate::store::changes::Seq;
 use crate::store::error::{Cause, StoreError};
 use crate::store::rows;
 use crate::store::tally::{Tally, Weight};
@@ -96,7 +97,9 @@ fn remove(
         SELECT seq, import, superseded, outcome, rows_in, rows_refused FROM watch
         WHERE id = ?1 AND superseded = 1",
     )?;
-    let watches = rows::all(&mut select, [&text], "watch", Doomed::read)?;
+    let watches = rows::all(&mut select, [&text], "watch", |mut columns| {
+        Doomed::read(&mut columns)
+    })?;
     let mut removed = Removed::Unknown;
     // An id that is not there costs a look, and counts as that.
     let mut written = 1;
@@ -131,12 +134,22 @@ pub(super) struct Doomed {
 
 impl Doomed {
     /// Reads `seq, import, superseded, outcome, rows_in, rows_refused`.
-    pub(super) fn read(mut columns: rows::Columns<'_, '_>) -> Result<Self, Cause> {
+    pub(super) fn read(columns: &mut rows::Columns<'_, '_>) -> Result<Self, Cause> {
         Ok(Self {
             seq: columns.key(),
             import: columns.get()?,
-            weight: Weight::read(&mut columns)?,
+            weight: Weight::read(columns)?,
         })
+    }
+
+    /// Its number.
+    pub(super) fn seq(&self) -> Seq {
+        Seq(self.seq)
+    }
+
+    /// Whether the task has a later watch.
+    pub(super) fn is_superseded(&self) -> bool {
+        matches!(self.weight, Weight::Superseded)
     }
 
     /// Deletes it, its failures and what was not yet told of it. Returns how many rows that were.

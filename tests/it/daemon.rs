@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use importwatch::account::AccountName;
+use importwatch::clock;
 use importwatch::notice::channel::Channel;
+use importwatch::outcome::{Outcome, Settlement};
 use importwatch::simulator::fault::Fault;
 use importwatch::simulator::world::{Ending, Plan, Shape};
 use importwatch::store::Store;
+use importwatch::store::add::{Add, ImportChoice};
 use importwatch::store::directory::StateDir;
 use importwatch::store::outbox::OutboxKey;
+use importwatch::store::settle::Settled;
+use importwatch::task::{Counts, TaskId};
 use serde_json::{Value, json};
 
 use crate::program::{Home, KEY, simulator};
@@ -237,6 +243,39 @@ async fn one_daemon_a_directory() {
     let second = home.run(&["daemon"]);
     assert_eq!(second.code, Some(5), "{second:?}");
     assert!(second.err.contains("holds it"), "{second:?}");
+}
+
+/// One transaction deletes ten thousand rows; the daemon goes on until there is nothing old left.
+#[test]
+fn what_has_been_kept_long_enough_goes_at_the_start() {
+    let home = Home::new("http://127.0.0.1:9", "");
+    let directory = StateDir::open(&home.path(".local/state/importwatch")).unwrap();
+    let mut store = Store::open(&directory).unwrap();
+    let ids: Vec<TaskId> = (0..10_002)
+        .map(|number| format!("task-{number}").parse().unwrap())
+        .collect();
+    let long_ago = clock::wall() - Duration::from_hours(91 * 24);
+    let add = Add {
+        account: AccountName::default_account(),
+        import: ImportChoice::New("products".to_owned()),
+        give_up_after: Duration::from_hours(24),
+    };
+    store.add(&add, &ids, long_ago).unwrap();
+    let settled = |id: &TaskId| Settled {
+        id: id.clone(),
+        settlement: Settlement::ours(Outcome::Expired, Counts::default()),
+        polls: 1,
+        polled_at: None,
+    };
+    let (last, old) = ids.split_last().unwrap();
+    let old: Vec<Settled> = old.iter().map(settled).collect();
+    store.settle(&old, long_ago, &[]).unwrap();
+    store.settle(&[settled(last)], clock::wall(), &[]).unwrap();
+    drop(store);
+    assert!(home.daemon(&["--until-settled"]).wait().success());
+    let left = home.list(&[]);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["id"], last.to_string());
 }
 
 /// Killed at twenty moments, started again each time: each task has one outcome, and its event is in

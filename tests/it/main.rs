@@ -15,6 +15,7 @@ mod command;
 mod daemon;
 mod demo;
 mod house;
+mod lists;
 mod messages;
 mod notifier;
 mod program;

@@ -374,6 +374,27 @@ fn removals() {
     insta::assert_snapshot!(all.stable());
 }
 
+#[test]
+fn listed_ids_stay() {
+    let home = Home::new(
+        "http://127.0.0.1:9",
+        "[watch]\nids = [\"68ec7ad3e307920f002648c1\"]\nfiles = [\"ids.txt\", \"more.txt\"]\n",
+    );
+    home.write("ids.txt", "# comment\nlate\nunknown\n");
+    seed::imports(&mut Store::open(&state(&home)).unwrap());
+    let mut all = Transcript::of(&home);
+    all.call("remove 68ec7ad3e307920f002648c1 late 68ec7ad3e307920f002648c5")
+        .call("remove late")
+        .call("remove --import nightly")
+        .call_in(
+            "remove mixed",
+            ("IMPORTWATCH__WATCH__IDS", "68ec7ad3e307920f002648c1 mixed"),
+        );
+    fs::create_dir(home.path("more.txt")).unwrap();
+    all.call("remove mixed late");
+    insta::assert_snapshot!(all.stable());
+}
+
 /// What a person sees is the same for a task, wherever the flags stand.
 #[test]
 fn common_options_go_before_or_after() {

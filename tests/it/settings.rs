@@ -9,6 +9,7 @@ use importwatch::account::AccountName;
 use importwatch::settings::environment::Environment;
 use importwatch::settings::load::{SettingsError, load};
 use importwatch::settings::{Account, Desktop, LogFormat, Policy, Quiet, Settings};
+use importwatch::task::TaskId;
 use tempfile::TempDir;
 
 mod keys;
@@ -106,9 +107,11 @@ fn everything_can_be_set() {
         reserve = 0.5
         ca_file = "/ca.pem"
         quiet = "success"
-        [accounts.other]
+        [accounts.default]
         endpoint = "jp"
         [watch]
+        ids = ["one", "two"]
+        files = ["ids.txt", "/srv/ids"]
         give_up_after = "7d"
         missing_after = "0s"
         [poll]
@@ -145,8 +148,14 @@ fn everything_can_be_set() {
     assert!((shop.reserve - 0.5).abs() < f64::EPSILON);
     assert_eq!(shop.ca_file.as_deref(), Some(Path::new("/ca.pem")));
     assert_eq!(
-        account(&settings, "other").base_url.as_str(),
+        account(&settings, "default").base_url.as_str(),
         "https://api-jp.gptbots.ai/"
+    );
+    let ids: Vec<_> = settings.watch.ids.iter().map(TaskId::to_string).collect();
+    assert_eq!(ids, ["one", "two"]);
+    assert_eq!(
+        settings.watch.files,
+        [directory.join("ids.txt"), PathBuf::from("/srv/ids")]
     );
     assert_eq!(settings.watch.give_up_after, Duration::from_hours(7 * 24));
     assert_eq!(settings.watch.missing_after, Duration::ZERO);
@@ -166,7 +175,7 @@ fn everything_can_be_set() {
         Some(vec![hook, "--all".to_owned()])
     );
     assert_eq!(shop.quiet, Quiet::Success);
-    assert_eq!(account(&settings, "other").quiet, Quiet::Never);
+    assert_eq!(account(&settings, "default").quiet, Quiet::Never);
     assert_eq!(settings.log.level, "warn,importwatch=debug");
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.state.directory, directory.join("state"));
@@ -204,6 +213,23 @@ fn the_environment_overrides_key_by_key() {
     assert_eq!(shop.api_key.as_ref().unwrap().key.expose(), SECRET);
     assert_eq!(account(&settings, "new").requests_per_day, Some(100));
     assert!(!format!("{settings:?}").contains(SECRET));
+}
+
+#[test]
+fn a_list_of_the_environment_replaces_the_files() {
+    let place = Place::with("[watch]\nids = [\"one\"]\nfiles = [\"ids\"]\n");
+    let settings = place
+        .load(&[
+            ("IMPORTWATCH__WATCH__IDS", " 2 \n three"),
+            ("IMPORTWATCH__WATCH__FILES", "/a/ids:/b/ids"),
+        ])
+        .unwrap();
+    let ids: Vec<_> = settings.watch.ids.iter().map(TaskId::to_string).collect();
+    assert_eq!(ids, ["2", "three"]);
+    assert_eq!(
+        settings.watch.files,
+        [Path::new("/a/ids"), Path::new("/b/ids")]
+    );
 }
 
 #[test]

@@ -46,6 +46,19 @@ pub(crate) fn to(import: &str) -> Add {
     }
 }
 
+/// Prunes until nothing old is left; how many watches each call deleted.
+pub(crate) fn prune(store: &mut Store, before: i64) -> Vec<usize> {
+    let (mut after, mut counts) = (Seq::START, Vec::new());
+    loop {
+        let pruned = store.prune(at(before), after, |_| false).unwrap();
+        counts.push(pruned.watches);
+        match pruned.upto {
+            Some(upto) => after = upto,
+            None => return counts,
+        }
+    }
+}
+
 pub(crate) fn settled(id: &TaskId, outcome: Outcome, failures: Vec<Failure>) -> Settled {
     let counts = Counts {
         total: Some(10),

@@ -12,11 +12,11 @@ use importwatch::store::outbox::{News, OutboxKey};
 use importwatch::store::remove::Removed;
 use importwatch::store::settle::Polled;
 use importwatch::store::watches::{Filter, Which};
-use importwatch::task::Counts;
+use importwatch::task::{Counts, TaskId};
 use importwatch::watch::{ImportKey, Standing, State};
 use jiff::tz::TimeZone;
 
-use crate::store::{at, failure, id, ids, open, settled, to};
+use crate::store::{at, failure, id, ids, open, prune, settled, to};
 
 #[test]
 fn adding_says_what_came_of_each_id() {
@@ -309,27 +309,53 @@ fn pruning_takes_only_what_is_old_settled_and_told() {
         .settle(&[available(1)], at(10), &[Channel::Log])
         .unwrap();
     store.settle(&[available(2)], at(20), &[]).unwrap();
-    assert_eq!(store.prune(at(20)).unwrap(), 1);
-    assert_eq!(store.prune(at(20)).unwrap(), 0);
+    assert_eq!(prune(&mut store, 20), [1]);
+    assert_eq!(prune(&mut store, 20), [0]);
     let left: Vec<_> = store.watches(Filter::default(), Seq::START, 10).unwrap();
     let left: Vec<_> = left.into_iter().map(|(_, watch)| watch.id).collect();
     assert_eq!(left, ids(1..4));
 
     let told = store.waiting(Channel::Log, OutboxKey::START, 10).unwrap();
     store.told(&[told[0].key]).unwrap();
-    assert_eq!(store.prune(at(21)).unwrap(), 2);
+    assert_eq!(prune(&mut store, 21), [2]);
     assert_eq!(
         store.imports(None, 10).unwrap().len(),
         1,
         "one task is pending"
     );
     store.settle(&[available(3)], at(30), &[]).unwrap();
-    assert_eq!(store.prune(at(31)).unwrap(), 1);
+    assert_eq!(prune(&mut store, 31), [1]);
     assert_eq!(store.imports(None, 10).unwrap(), []);
     assert_eq!(
         store.add(&to("old"), &ids(0..1), at(40)).unwrap().ids,
         [Added::New]
     );
+}
+
+#[test]
+fn what_a_list_still_holds_is_kept_but_its_history_goes() {
+    let (_root, mut store) = open();
+    store.add(&to("old"), &ids(0..3), at(0)).unwrap();
+    let expired: Vec<_> = ids(0..3)
+        .iter()
+        .map(|id| settled(id, Outcome::Expired, Vec::new()))
+        .collect();
+    store.settle(&expired, at(1), &[]).unwrap();
+    let known = Added::Known {
+        import: "old".into(),
+    };
+    let listed = store.add_listed(&to("list"), &ids(0..3), at(2)).unwrap();
+    assert_eq!((listed.import, listed.ids), (None, vec![known; 3]));
+    let again = store.add(&to("again"), &ids(1..2), at(3)).unwrap();
+    assert_eq!(again.ids, [Added::Again]);
+    store.settle(&expired[1..2], at(4), &[]).unwrap();
+    let is_kept = |kept: &TaskId| *kept != id(2);
+    let pruned = store.prune(at(5), Seq::START, is_kept).unwrap();
+    assert_eq!((pruned.watches, pruned.upto), (2, None));
+    let left = store.watches(Filter::default(), Seq::START, 10).unwrap();
+    let left: Vec<_> = left.into_iter().map(|(_, watch)| watch.id).collect();
+    assert_eq!(left, ids(0..2));
+    assert_eq!(store.history(&id(1)).unwrap().len(), 0);
 }
 
 #[test]
@@ -360,11 +386,6 @@ fn large_additions_settle_list_and_go_in_parts() {
     let removed = store.remove(&ids[..12_000]).unwrap();
     assert_eq!(removed, vec![Removed::Settled; 12_000]);
     assert_eq!(store.standing_of_all().unwrap().settled.available, 13_000);
-    let pruned: Vec<_> = std::iter::from_fn(|| match store.prune(at(2)).unwrap() {
-        0 => None,
-        count => Some(count),
-    })
-    .collect();
-    assert_eq!(pruned, [10_000, 3_000]);
+    assert_eq!(prune(&mut store, 2), [10_000, 3_000]);
     assert_eq!(store.standing_of_all().unwrap(), Standing::default());
 }

@@ -18,7 +18,7 @@ use importwatch::watch::{ImportKey, Standing, State};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use crate::store::{at, failure, id, open, reopen, settled};
+use crate::store::{self, at, failure, id, open, reopen, settled};
 
 const IDS: usize = 8;
 const NAMES: [&str; 2] = ["one", "two"];
@@ -254,7 +254,7 @@ fn tell(store: &mut Store, model: &mut Model, channel: Channel, count: usize) {
 
 fn prune(store: &mut Store, model: &mut Model, age: i64) {
     let before = model.now - age;
-    while store.prune(at(before)).unwrap() > 0 {}
+    store::prune(store, before);
     let waiting: BTreeSet<_> = model.outbox.iter().map(|(_, number)| *number).collect();
     model.forget(|watch| {
         let old = watch.outcome.is_some_and(|(_, at, _)| at < before);

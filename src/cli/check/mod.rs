@@ -4,6 +4,7 @@
 //! It changes nothing but the state directory, which it makes like any command, and shows no key.
 
 mod checklist;
+mod lists;
 mod online;
 mod service;
 
@@ -52,6 +53,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
             keys.push((name, account, key));
         }
     }
+    lists::check(&mut list, context);
     let store = check_state(&mut list, context);
     runtime.block_on(check_notifiers(&mut list, context));
     service::check(&mut list);

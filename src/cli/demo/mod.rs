@@ -31,11 +31,20 @@ use crate::store::directory::StateDir;
 use crate::systemd::Systemd;
 use crate::telemetry;
 
-/// How long it may take at the most. It takes about 12 seconds; the rest is for a desktop that does
+/// How long it may take at the most. It takes about ten seconds; the rest is for a desktop that does
 /// not answer.
 const LONGEST: Duration = Duration::from_secs(28);
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "It is the real program with short delays, against a server of its own on \
+127.0.0.1, in a temporary folder that it removes. It takes about ten seconds; Ctrl-C ends it sooner.
+
+Examples:
+  importwatch demo                 everything, with real notices where there is a desktop
+  importwatch demo --no-desktop    without them
+  importwatch -v demo              with the log beside it, every request in it"
+)]
 pub(super) struct Arguments {
     /// Show no desktop notifications
     #[arg(long)]
@@ -134,7 +143,7 @@ fn settings(arguments: &Arguments, base_url: &str, key: &str) -> String {
     };
     format!(
         "[accounts.demo]\nbase_url = {base_url:?}\napi_key = {key:?}\nrequests_per_minute = 600\n\
-        [watch]\nmissing_after = \"4s\"\n\
+        [watch]\nmissing_after = \"2s\"\n\
         [poll]\ninitial_interval = \"250ms\"\nmax_interval = \"1s\"\nbatch_size = 20\n\
         [notify]\ndesktop = {desktop}\ngather = \"1s\"\n\
         [state]\ndirectory = \"state\"\n"

@@ -27,9 +27,10 @@ pub(super) fn imports() -> Vec<Import> {
     vec![products(), suppliers()]
 }
 
-/// Two dozen tasks that end one after another: most well, some in part, one not at all.
+/// Two dozen tasks that end one after another: most well, some in part, one not at all; and one that
+/// the server does not know.
 fn products() -> Import {
-    let tasks = (0..24_u32).map(|number| {
+    let ending = (0..24_u32).map(|number| {
         let takes = Duration::from_millis(900 + 330 * u64::from(number * 7 % 24));
         let end = match number {
             5 => Ending::Partial {
@@ -54,23 +55,18 @@ fn products() -> Import {
     Import {
         name: "products",
         give_up_after: Duration::from_hours(24),
-        tasks: tasks.collect(),
+        tasks: ending.chain([(id(24), None)]).collect(),
         bad: None,
     }
 }
 
-/// What ends badly for reasons of its own: a task that never ends, one that the server does not
-/// know, and an id that it refuses.
+/// What ends badly for reasons of its own: a task that never ends, and an id that the server refuses.
 fn suppliers() -> Import {
     let well = Plan::ends(ROWS, Duration::from_secs(2), Ending::Available);
     Import {
         name: "suppliers",
         give_up_after: Duration::from_secs(8),
-        tasks: vec![
-            (id(100), Some(well)),
-            (id(101), Some(Plan::never(ROWS))),
-            (id(102), None),
-        ],
+        tasks: vec![(id(100), Some(well)), (id(101), Some(Plan::never(ROWS)))],
         bad: "not-an-id-of-this-server".parse().ok(),
     }
 }
@@ -99,7 +95,7 @@ pub(super) fn troubles() -> Vec<(Duration, &'static str, Vec<Fault>)> {
     };
     vec![(
         Duration::from_millis(2500),
-        "the server fails twice (HTTP 500, then a reset connection): no task is called failed for that",
+        "requests fail (HTTP 500, reset): no task is called failed for that",
         vec![failing, Fault::Reset],
     )]
 }

@@ -2,13 +2,17 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use jiff::tz::TimeZone;
 
+use crate::cli::line::{self, Line};
+use crate::cli::output;
+use crate::cli::times::Now;
+use crate::cli::words::{self, FAINT, STRONG};
 use crate::clock::{self, Instant};
 use crate::notice::amount::{counted, number};
-use crate::notice::{TaskNews, cause, safe};
+use crate::notice::safe;
 use crate::outcome::Outcome;
 use crate::simulator::request::Request;
 use crate::store::Store;
@@ -21,8 +25,6 @@ use crate::watch::{State, Watch};
 const BAR: usize = 30;
 
 const PLAIN: Style = Style::new();
-const FAINT: Style = Style::new().dimmed();
-const STRONG: Style = Style::new().bold();
 
 /// What is shown, and what has been.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ pub(super) struct View {
     quiet: bool,
     start: Instant,
     shown: HashSet<TaskId>,
-    /// Whether the last line is the bar, which the next one takes the place of.
-    bar: bool,
+    /// The bar, if it is the last line, which the next one takes the place of.
+    bar: Option<String>,
 }
 
 impl View {
@@ -40,14 +42,14 @@ impl View {
             quiet,
             start: clock::now(),
             shown: HashSet::new(),
-            bar: false,
+            bar: None,
         }
     }
 
     pub(super) fn begin(&mut self, base_url: &str) -> io::Result<()> {
         self.print(
             STRONG,
-            "importwatch demo: the real program against a simulated server, about 12 seconds",
+            "importwatch demo: the real program against a simulated server, for about ten seconds",
         )?;
         self.print(
             FAINT,
@@ -91,41 +93,19 @@ impl View {
     }
 
     fn outcome(&mut self, watch: &Watch) -> io::Result<()> {
-        let State::Settled { settlement, .. } = &watch.state else {
-            return Ok(());
+        let outcome = words::outcome(watch);
+        let now = Now {
+            at: clock::wall(),
+            zone: TimeZone::UTC,
         };
-        let outcome = settlement.outcome;
-        let (style, sign) = look(outcome);
-        let about = match outcome {
-            Outcome::Expired => {
-                "its time was up, and the server had still not parsed it".to_owned()
-            }
-            Outcome::Missing => "the server went on not knowing it".to_owned(),
-            Outcome::Refused => "the server does not take this id".to_owned(),
-            Outcome::Available | Outcome::Partial | Outcome::Failed => {
-                let rows_in = settlement.rows_in().unwrap_or_default();
-                let failed = settlement.failed_rows().unwrap_or_default();
-                let rows = match failed {
-                    0 => format!("{} in", counted(rows_in, "row")),
-                    failed => format!("{} in, {} not", counted(rows_in, "row"), number(failed)),
-                };
-                let news = TaskNews {
-                    id: watch.id.clone(),
-                    settlement: settlement.clone(),
-                    elapsed: Duration::ZERO,
-                };
-                match cause::lines(&[news], 1, true).first() {
-                    None => rows,
-                    Some(cause) => format!("{rows}. {cause}"),
-                }
-            }
-        };
-        let id = safe::ends(&watch.id.to_string(), 13);
-        self.event(
-            style,
-            sign,
-            &format!("{:<9} {:<9} {id:<13}  {about}", watch.import.name, outcome),
-        )
+        let text = format!(
+            "{} {} {}  {}",
+            line::padded(&watch.import.name, 9),
+            line::padded(words::state(outcome), 9),
+            line::padded(&safe::ends(&watch.id.to_string(), 13), 13),
+            words::about(watch, &now),
+        );
+        self.event(words::style(outcome), sign(outcome), &text)
     }
 
     /// The last line of a terminal: a bar of what is done.
@@ -135,14 +115,14 @@ impl View {
         }
         let full = BAR * done / (done + pending).max(1);
         let (full, empty) = ("█".repeat(full), "░".repeat(BAR - full));
+        let bar = format!("{full}{empty} {done} of {} settled", done + pending);
+        if self.bar.as_ref() == Some(&bar) {
+            return Ok(());
+        }
         let mut out = anstream::stdout().lock();
-        let clear = if self.bar { "\r\x1b[K" } else { "" };
-        write!(
-            out,
-            "{clear}{full}{empty} {done} of {} settled",
-            done + pending
-        )?;
-        self.bar = true;
+        let clear = if self.bar.is_some() { "\r\x1b[K" } else { "" };
+        write!(out, "{clear}{bar}")?;
+        self.bar = Some(bar);
         out.flush()
     }
 
@@ -202,18 +182,22 @@ impl View {
             return Ok(());
         }
         let mut out = anstream::stdout().lock();
-        if std::mem::take(&mut self.bar) {
+        if self.bar.take().is_some() {
             write!(out, "\r\x1b[K")?;
         }
-        writeln!(out, "{style}{line}{style:#}")
+        let limit = output::terminal_width().unwrap_or(usize::MAX);
+        let mut fitting = Line::new(limit);
+        fitting.paint(style, line);
+        writeln!(out, "{fitting}")
     }
 }
 
-fn look(outcome: Outcome) -> (Style, &'static str) {
+fn sign(outcome: Option<Outcome>) -> &'static str {
     match outcome {
-        Outcome::Available => (AnsiColor::Green.on_default(), "✔"),
-        Outcome::Partial => (AnsiColor::Yellow.on_default(), "◐"),
-        Outcome::Failed | Outcome::Refused => (AnsiColor::Red.on_default(), "✘"),
-        Outcome::Expired | Outcome::Missing => (AnsiColor::Magenta.on_default(), "?"),
+        None => "…",
+        Some(Outcome::Available) => "✔",
+        Some(Outcome::Partial) => "◐",
+        Some(Outcome::Failed | Outcome::Refused) => "✘",
+        Some(Outcome::Expired | Outcome::Missing) => "?",
     }
 }

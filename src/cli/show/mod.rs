@@ -17,11 +17,12 @@ use crate::cli::exit::Exit;
 use crate::cli::list::print_json;
 use crate::cli::times::Now;
 use crate::cli::words::STRONG;
-use crate::cli::{find, ids, json, output};
+use crate::cli::{find, json, output};
 use crate::clock;
 use crate::store::Store;
 use crate::store::doorbell;
 use crate::store::watches::{Filter, Which};
+use crate::watchlist::unusable;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true), after_help = "For a task: its outcome and what that means, its rows, why rows did not go \
@@ -68,7 +69,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
             import::print(&mut out, &store, &import, is_watched, &now)?;
         }
     } else {
-        let id = ids::argument(1, arguments.id.as_deref().unwrap_or_default())?;
+        let id = unusable::argument(1, arguments.id.as_deref().unwrap_or_default())?;
         let Some(watch) = store.watch(&id)? else {
             bail!(find::unknown_task(&id));
         };

@@ -245,17 +245,6 @@ fn text_cannot_play_tricks_in_a_message() {
 }
 
 #[test]
-fn keys_of_the_contract_without_effect_yet_are_unknown() {
-    for (table, key) in [("watch", "ids"), ("watch", "files")] {
-        let message = message(&format!("[{table}]\n{key} = []\n"));
-        assert!(
-            message.contains(&format!("unknown key {table}.{key};")),
-            "{message}"
-        );
-    }
-}
-
-#[test]
 fn a_command_is_a_list_that_begins_with_a_program() {
     insta::assert_snapshot!(message("[notify]\ncommand = \"notify-team --all\"\n"));
     insta::assert_snapshot!(message("[notify]\ncommand = []\n"));
@@ -268,15 +257,9 @@ fn a_command_is_a_list_that_begins_with_a_program() {
 
 #[test]
 fn mistakes_in_variables_name_them() {
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5 parsecs"), @r#"
-    environment variable IMPORTWATCH__POLL__MAX_INTERVAL: "5 parsecs" is not a duration, written for example "500ms", "30s", "24h" or "7d"
-    "#);
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5"), @r#"
-    environment variable IMPORTWATCH__POLL__MAX_INTERVAL: found integer `5`, expected a duration, written for example "500ms", "30s", "24h" or "7d"
-    "#);
-    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "yes"), @r#"
-    environment variable IMPORTWATCH__POLL__BATCH_SIZE: "yes" is text: expected a whole number from 1 to 1000
-    "#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5 parsecs"), @r#"environment variable IMPORTWATCH__POLL__MAX_INTERVAL: "5 parsecs" is not a duration, written for example "500ms", "30s", "24h" or "7d""#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "5"), @r#"environment variable IMPORTWATCH__POLL__MAX_INTERVAL: found integer `5`, expected a duration, written for example "500ms", "30s", "24h" or "7d""#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "yes"), @r#"environment variable IMPORTWATCH__POLL__BATCH_SIZE: "yes" is text: expected a whole number from 1 to 1000"#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "8.7"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: found floating point `8.7`, expected a whole number from 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "5000"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: 5000 is out of range: expected 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCHSIZE", "5"), @r#"
@@ -383,4 +366,71 @@ proptest! {
         };
         prop_assert!(!shown.is_empty());
     }
+}
+
+#[test]
+fn each_item_of_a_list_has_its_place() {
+    let text = "[accounts.default]\n[watch]\nids = [\n  \"good\",\n  \"two words\", 7, \"\",\n]\n\
+                files = [\"\", \"~/ids\", \"ids\", \"a\\u0000\"]\n";
+    insta::assert_snapshot!(message(text), @r#"
+    DIR/config.toml:5:3: watch.ids: "two words" is not an id: it contains ' '; an id has no white space and no control or formatting characters
+      |
+    5 | "two words"
+      | ^^^^^^^^^^^
+    DIR/config.toml:5:16: watch.ids: found integer, expected text in quotes
+      |
+    5 | 7
+      | ^
+    DIR/config.toml:5:19: watch.ids: "" is not an id: it is empty
+      |
+    5 | ""
+      | ^^
+    DIR/config.toml:7:10: watch.files: the path is empty; leave it out if it is not needed
+      |
+    7 | ""
+      | ^^
+    DIR/config.toml:7:14: watch.files: "~/ids": ~ is not expanded here; write the directory out
+      |
+    7 | "~/ids"
+      | ^^^^^^^
+    DIR/config.toml:7:30: watch.files: a path has no NUL character
+      |
+    7 | "a\u0000"
+      | ^^^^^^^^^
+    "#);
+    insta::assert_snapshot!(message("[watch]\nids = \"one two\"\nfiles = 7\n"), @r#"
+    DIR/config.toml:2:7: watch.ids: found string, expected a list of ids in quotes, such as ["68ec7ad3e307920f002648cd"]
+      |
+    2 | ids = "one two"
+      |       ^^^^^^^^^
+    DIR/config.toml:3:9: watch.files: found integer, expected a list of paths in quotes, such as ["ids.txt"]
+      |
+    3 | files = 7
+      |         ^
+    "#);
+    insta::assert_snapshot!(message("[watch.ids]\nx = 1\n"), @r#"
+    DIR/config.toml:1:8: watch.ids: found table, expected a list of ids in quotes, such as ["68ec7ad3e307920f002648cd"]
+      |
+    1 | ids
+      | ^^^
+    "#);
+    insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__FILES", "/a::/b"), @"environment variable IMPORTWATCH__WATCH__FILES: the path is empty; leave it out if it is not needed");
+    insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__FILES", "/a:b"), @"environment variable IMPORTWATCH__WATCH__FILES: expected an absolute path");
+    let long = format!("good {}", "x".repeat(129));
+    insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__IDS", &long), @r#"environment variable IMPORTWATCH__WATCH__IDS: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…" is not an id: it has 129 bytes; an id has at most 128"#);
+}
+
+#[test]
+fn listed_ids_need_an_account_that_is_meant() {
+    let text = "[accounts.shop]\n[accounts.stock]\n[watch]\nids = [\"a\"]\nfiles = [\"b\"]\n";
+    insta::assert_snapshot!(message(text), @r#"
+    DIR/config.toml:4:7: watch.ids: there are the accounts shop, stock, and none called default, so it is open whose ids these are; call one of them default, or add the ids with: importwatch add --account NAME
+      |
+    4 | ids = ["a"]
+      |       ^^^^^
+    DIR/config.toml:5:9: watch.files: there are the accounts shop, stock, and none called default, so it is open whose ids these are; call one of them default, or add the ids with: importwatch add --account NAME
+      |
+    5 | files = ["b"]
+      |         ^^^^^
+    "#);
 }
