@@ -106,3 +106,24 @@ fn a_public_server_without_encryption_and_an_open_directory_are_said() {
     let quiet = home.run(&["check", "-q"]);
     assert_eq!(quiet.out.lines().count(), 2, "{}", quiet.out);
 }
+
+#[test]
+fn the_command_is_looked_for_as_it_will_be() {
+    let home = |command: &str| {
+        let settings = format!("[notify]\ncommand = [\"{command}\"]\n");
+        Home::new("http://127.0.0.1:1", &settings)
+    };
+    let checked = home("/bin/sh").run(&["check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(
+        checked
+            .out
+            .contains("/bin/sh is run for each import's result")
+    );
+    for missing in ["/nowhere/tell", "no-such-program-anywhere", "./api-key"] {
+        let checked = home(missing).run(&["check"]);
+        assert_eq!(checked.code, Some(2), "{missing}: {checked:?}");
+        let said = "is not there, or may not be executed";
+        assert!(checked.out.contains(said), "{}", checked.out);
+    }
+}

@@ -9,9 +9,10 @@ mod online;
 mod service;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Args;
-use nix::unistd::{Gid, Group};
+use nix::unistd::{AccessFlags, Gid, Group, access};
 use url::Host;
 
 use crate::account::{AccountName, ApiKey};
@@ -219,5 +220,33 @@ async fn check_notifiers(list: &mut Checklist, context: &Context) {
             Ok(server) => list.good("desktop", &format!("notifications by {server}")),
             Err(error) => list.later("desktop", &error.into()),
         }
+    }
+    if let Some([program, ..]) = context.settings.notify.command.as_deref() {
+        check_command(list, context, program);
+    }
+}
+
+/// Whether the program that is run for each result is there, and may be executed.
+fn check_command(list: &mut Checklist, context: &Context, program: &str) {
+    let folders = match context.environment.get("PATH") {
+        Some(path) if !program.contains('/') => std::env::split_paths(path).collect(),
+        _ => vec![PathBuf::new()],
+    };
+    let can_run = |path: &PathBuf| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
+    let found = folders
+        .into_iter()
+        .map(|folder| folder.join(program))
+        .find(can_run);
+    match found {
+        Some(path) => list.good(
+            "command",
+            &format!("{} is run for each import's result", path.display()),
+        ),
+        None => list.bad(
+            "command",
+            &format!("{program} is not there, or may not be executed"),
+            "see notify.command in the settings",
+            Exit::Usage,
+        ),
     }
 }

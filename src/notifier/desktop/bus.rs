@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 
-use notify_rust::{Hint, Timeout};
 use zbus::export::futures_core::Stream as _;
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, MessageStream, Variant, fdo};
 
-use crate::notifier::desktop::icon::Picture;
+use crate::notifier::desktop::draft::Draft;
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -42,18 +41,6 @@ pub(super) enum Signal {
         /// Its number.
         id: u32,
     },
-}
-
-/// A notification, as the server is to have it.
-#[derive(Debug, Default)]
-pub(super) struct Draft {
-    pub(super) summary: String,
-    pub(super) body: String,
-    pub(super) icon: &'static str,
-    pub(super) hints: Vec<Hint>,
-    /// Shown in place of the icon.
-    pub(super) picture: Option<Picture>,
-    pub(super) timeout: Timeout,
 }
 
 impl Bus {
