@@ -48,7 +48,7 @@ pub struct Changes {
     names: HashSet<OsString>,
 }
 
-/// Prepares to be told of changes to `files`. Nothing is told before [`Watches::arm`].
+/// Prepares to be told of changes to `files`. Nothing is told before the watches are armed.
 ///
 /// # Panics
 ///

@@ -303,6 +303,12 @@ async fn twenty_kills_lose_nothing() {
     });
     home.run_with(&["add", "--import", "products", "-"], &ids);
     let mut random = fastrand::Rng::with_seed(7);
+    // On a slow machine the other tasks may all have settled before the last kill; this one keeps the
+    // daemons asking until then.
+    let last: TaskId = "task-last".parse().unwrap();
+    let slow = Plan::ends(10, Duration::from_hours(1), Ending::Available);
+    (simulator.control()).change(|world| world.add(last.clone(), slow));
+    home.run_with(&["add", "--import", "products", "-"], "task-last\n");
     let mut received = 0;
     for _ in 0..KILLS {
         let daemon = home.daemon(&[]);
@@ -313,6 +319,7 @@ async fn twenty_kills_lose_nothing() {
         drop(daemon);
     }
     assert!(received >= KILLS);
+    home.run(&["remove", "task-last"]);
     assert!(home.daemon(&["--until-settled"]).wait().success());
     let listed = home.list(&["--settled"]);
     assert_eq!(listed.len(), TASKS as usize);
