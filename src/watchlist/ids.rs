@@ -152,7 +152,12 @@ impl<R: BufRead> Ids<R> {
                     json.extend(text);
                 }
                 Line::Text { .. } | Line::TooLong { .. } => {
-                    self.refuse(place, What::LongJson);
+                    self.refuse(
+                        place,
+                        What::LongJson {
+                            most: json::LONGEST,
+                        },
+                    );
                     return Ok(());
                 }
                 Line::End => break,

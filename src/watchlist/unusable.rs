@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::notice::safe;
 use crate::task::{TaskId, TaskIdError};
-use crate::watchlist::{json, lines};
+use crate::watchlist::lines;
 
 /// Something that was given as an id and is none, and where it stood.
 #[derive(Debug, Error)]
@@ -56,8 +56,8 @@ pub(super) enum What {
     NotText,
     #[error("this begins JSON and is none: {0}; give the import endpoint's answer as it came")]
     Json(String),
-    #[error("the JSON is longer than {} bytes, or never ends", json::LONGEST)]
-    LongJson,
+    #[error("the JSON is longer than {most} bytes, or never ends")]
+    LongJson { most: usize },
     #[error("this import was not accepted, so it has no task id: code {code}, {message}")]
     NotAccepted { code: i64, message: String },
     #[error(
