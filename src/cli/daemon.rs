@@ -118,10 +118,12 @@ pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Se
         accounts,
         schedule,
         notifiers,
+        later: Vec::new(),
         dropped,
         lists,
         manners: manners(context),
         keep: settings.state.keep,
+        access: None,
         until_settled,
         systemd: Systemd::absent(),
     })

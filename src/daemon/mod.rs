@@ -3,13 +3,14 @@
 //! One loop owns the schedule. Its arms yield inputs and await nothing; polls and the store's work
 //! run beside it. It never touches signals: whoever runs it says when to stop.
 
+pub mod handover;
 mod jobs;
 mod landing;
 mod listing;
 mod state;
 mod status;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::JoinError;
 
 use crate::account::AccountName;
@@ -29,14 +31,14 @@ use crate::daemon::status::Report;
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
 use crate::relay::{Manners, Relay};
-use crate::schedule::Schedule;
 use crate::schedule::pacing::PacingError;
 use crate::schedule::step::{AccountParameters, Input, Parameters};
+use crate::schedule::{Access, Schedule};
 use crate::store::Store;
 use crate::store::directory::StateDir;
 use crate::store::doorbell::Doorbell;
 use crate::store::error::StoreError;
-use crate::store::lock::{Holder, Lock, LockError};
+use crate::store::lock::{Lock, LockError};
 use crate::systemd::Systemd;
 use crate::task::TaskId;
 
@@ -54,6 +56,8 @@ pub struct Setup {
     pub schedule: Parameters,
     /// Who is told.
     pub notifiers: Vec<Notifier>,
+    /// Channels whose outcomes are kept for a later daemon to tell: none of these notifiers does.
+    pub later: Vec<Channel>,
     /// Channels whose notifier is off by the settings: what waits for them is dropped.
     pub dropped: Vec<Channel>,
     /// The lists of ids that are watched, if there are any.
@@ -62,6 +66,8 @@ pub struct Setup {
     pub manners: Manners,
     /// How long settled and told watches are kept.
     pub keep: Duration,
+    /// Who wants to know which accounts do not answer.
+    pub access: Option<watch::Sender<Unwell>>,
     /// Whether to end once all is settled and told.
     pub until_settled: bool,
     /// Who started it and wants to be told how it stands.
@@ -78,6 +84,9 @@ pub struct AccountSetup {
     /// How often, and about how many tasks at once.
     pub parameters: AccountParameters,
 }
+
+/// The accounts of watches that do not answer, and what went wrong last with each.
+pub type Unwell = BTreeMap<AccountName, (Access, String)>;
 
 /// Lists of ids that are watched.
 #[derive(Debug)]
@@ -135,7 +144,25 @@ pub enum DaemonError {
 ///
 /// [`DaemonError`]; nothing is lost by any of them.
 pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End, DaemonError> {
-    let lock = Lock::acquire(&setup.directory, Holder::Daemon)?;
+    let mut shutdown = pin!(shutdown);
+    let lock = tokio::select! {
+        biased;
+        () = &mut shutdown => return Ok(End::Stopped),
+        lock = handover::take(&setup.directory) => lock?,
+    };
+    serve(setup, lock, shutdown).await
+}
+
+/// The same under a lock that is held already: by a `wait` that found no daemon.
+///
+/// # Errors
+///
+/// [`DaemonError`]; nothing is lost by any of them.
+pub async fn serve(
+    setup: Setup,
+    lock: Lock,
+    shutdown: impl Future<Output = ()>,
+) -> Result<End, DaemonError> {
     let doorbell = Doorbell::bind(&setup.directory, &lock).map_err(DaemonError::Doorbell)?;
     let alarm = Alarm::new().map_err(DaemonError::Timer)?;
     let mut store = Store::open(&setup.directory)?;
@@ -152,7 +179,8 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
     }
     let report = Report::new(setup.systemd, store.standing_of_pending()?, clock::now());
     let store = Arc::new(Mutex::new(store));
-    let channels: Arc<[Channel]> = setup.notifiers.iter().map(Notifier::channel).collect();
+    let told = setup.notifiers.iter().map(Notifier::channel);
+    let channels: Arc<[Channel]> = told.chain(setup.later).collect();
     let relay = Relay::start(&store, setup.notifiers, &setup.manners);
     let mut daemon = Daemon::new(
         schedule,
@@ -163,8 +191,9 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
         setup.keep,
         report,
     );
+    daemon.access = setup.access;
     tracing::info!(state = ?setup.directory.path(), "watching");
-    let watched = watch(
+    let watched = turn(
         &mut daemon,
         &relay,
         &doorbell,
@@ -186,7 +215,7 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
 }
 
 /// The loop.
-async fn watch(
+async fn turn(
     daemon: &mut Daemon,
     relay: &Relay,
     doorbell: &Doorbell,
@@ -197,6 +226,7 @@ async fn watch(
     let mut shutdown = pin!(shutdown);
     loop {
         let until = daemon.advance(clock::now());
+        daemon.show_access();
         if let Some(end) = daemon.end().filter(|_| until_settled) {
             return Ok(end);
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::account::AccountName;
@@ -17,7 +18,7 @@ use crate::daemon::jobs::{Done, Job, Jobs, Request};
 use crate::daemon::landing::{self, Landed};
 use crate::daemon::listing::{Listing, Pruning};
 use crate::daemon::status::Report;
-use crate::daemon::{End, ListSetup};
+use crate::daemon::{End, ListSetup, Unwell};
 use crate::notice::AccountNews;
 use crate::notice::channel::Channel;
 use crate::outcome::Settlement;
@@ -35,6 +36,9 @@ const LOOK_INTERVAL: Duration = Duration::from_mins(1);
 pub(super) const WRITE_BEHIND: Duration = Duration::from_secs(10);
 /// How often what is old is let go.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+/// How long the polls under way may take at the end. A daemon that takes over waits no more than two
+/// seconds for all of it.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Outcomes in one commit.
 const MOST_SETTLED: usize = 10_000;
 
@@ -77,6 +81,8 @@ pub(super) struct Daemon {
     /// Statuses that no documentation names, which the log has mentioned.
     pub(super) unknown_statuses: HashSet<Box<str>>,
     pub(super) report: Report,
+    /// Who wants to know which accounts do not answer.
+    pub(super) access: Option<watch::Sender<Unwell>>,
 }
 
 impl Daemon {
@@ -110,6 +116,7 @@ impl Daemon {
             causes: HashMap::new(),
             unknown_statuses: HashSet::new(),
             report,
+            access: None,
         };
         daemon.load();
         daemon
@@ -368,8 +375,33 @@ impl Daemon {
         self.report.refresh_later(now);
     }
 
+    /// Shows which accounts do not answer, if someone wants to know.
+    pub(super) fn show_access(&self) {
+        let Some(access) = &self.access else {
+            return;
+        };
+        let unwell = self.schedule.unwell().map(|(account, access)| {
+            let cause = self.causes.get(account).cloned().unwrap_or_default();
+            (account.clone(), (access, cause))
+        });
+        let unwell: Unwell = unwell.collect();
+        access.send_if_modified(|shown| {
+            *shown != unwell && {
+                *shown = unwell;
+                true
+            }
+        });
+    }
+
     /// Ends the polls under way and writes what is known.
     pub(super) async fn close(mut self) {
+        // A request is spent once it is sent, so its answer is waited for if it comes soon.
+        let landing = async {
+            while let Some(Ok(landed)) = self.polls.join_next().await {
+                self.land(landed);
+            }
+        };
+        drop(tokio::time::timeout(LAST_ANSWERS, landing).await);
         self.polls.shutdown().await;
         let now = clock::now();
         // What the schedule has decided is kept; a poll that it wants is not sent.

@@ -24,6 +24,16 @@ use crate::schedule::roster::{Entry, Place, Roster};
 use crate::schedule::step::{Input, Parameters, PollId, Step, Watched};
 use crate::task::{Counts, TaskId};
 
+/// How an account stands that does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It fails, and is tried again soon.
+    Failing,
+    /// It cannot be asked: it is refused, has been away for so long that the user was told, or is
+    /// missing from the settings.
+    Shut,
+}
+
 /// The schedule of all polls.
 #[derive(Debug)]
 pub struct Schedule {
@@ -173,6 +183,13 @@ impl Schedule {
     pub fn askable(&self) -> usize {
         let askable = self.accounts.iter().filter(|a| a.can_be_asked());
         askable.map(Account::watches).sum()
+    }
+
+    /// How the accounts of watches stand, whose last poll brought no readable answer or that are not
+    /// asked at all. An account that is not named here is well.
+    pub fn unwell(&self) -> impl Iterator<Item = (&AccountName, Access)> {
+        let watched = self.accounts.iter().filter(|a| a.watches() > 0);
+        watched.filter_map(|account| Some((&account.name, account.access()?)))
     }
 
     /// How many answers there were about a task, while it is watched.

@@ -76,7 +76,6 @@ pub enum LockError {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
-    wanted: PathBuf,
 }
 
 impl Lock {
@@ -106,19 +105,7 @@ impl Lock {
         let mark = format!("{} {}", holder.as_str(), std::process::id());
         let mark = format!("{mark:<width$}\n", width = MARK - 1);
         file.write_all_at(mark.as_bytes(), 0).map_err(failed)?;
-        Ok(Self {
-            _file: file,
-            wanted: dir.path().join(WANTED),
-        })
-    }
-
-    /// Whether a daemon asks for the lock.
-    ///
-    /// # Errors
-    ///
-    /// The system's, from looking at the sign.
-    pub fn is_wanted(&self) -> io::Result<bool> {
-        is_shown(&self.wanted)
+        Ok(Self { _file: file })
     }
 }
 
@@ -145,8 +132,7 @@ pub struct LockWanted {
 }
 
 impl LockWanted {
-    /// Shows the sign in `dir`; several may at once. Ring the doorbell afterwards, so that the
-    /// holder looks.
+    /// Shows the sign in `dir`; several may at once. The holder looks for it several times a second.
     ///
     /// # Errors
     ///
@@ -161,6 +147,15 @@ impl LockWanted {
         file.lock_shared().map_err(failed)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Whether a daemon asks for the lock of `dir`, whoever holds it.
+///
+/// # Errors
+///
+/// The system's, from looking at the sign.
+pub fn is_wanted(dir: &StateDir) -> io::Result<bool> {
+    is_shown(&dir.path().join(WANTED))
 }
 
 fn is_shown(path: &Path) -> io::Result<bool> {
@@ -236,14 +231,14 @@ mod tests {
     #[test]
     fn a_daemon_asks_and_the_holder_sees_it() {
         let (_root, dir) = dir();
-        let lock = Lock::acquire(&dir, Holder::Wait).unwrap();
-        assert!(!lock.is_wanted().unwrap());
+        let _lock = Lock::acquire(&dir, Holder::Wait).unwrap();
+        assert!(!is_wanted(&dir).unwrap());
         let one = LockWanted::show(&dir).unwrap();
         let two = LockWanted::show(&dir).unwrap();
-        assert!(lock.is_wanted().unwrap());
+        assert!(is_wanted(&dir).unwrap());
         drop(one);
-        assert!(lock.is_wanted().unwrap());
+        assert!(is_wanted(&dir).unwrap());
         drop(two);
-        assert!(!lock.is_wanted().unwrap());
+        assert!(!is_wanted(&dir).unwrap());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::account::Trouble;
 use crate::clock::Instant;
+use crate::schedule::Access;
 use crate::schedule::account::inquiry::Inquiry;
 use crate::schedule::account::{Account, InFlight, Shared, place};
 use crate::schedule::fault::Fault;
@@ -106,6 +107,17 @@ impl Account {
                 Health::Failing { lasting, .. } => !lasting,
                 Health::Refused { .. } => false,
             }
+    }
+
+    /// How it stands, if it does not answer.
+    pub(in crate::schedule) fn access(&self) -> Option<Access> {
+        if !self.can_be_asked() {
+            Some(Access::Shut)
+        } else if self.health == Health::Well {
+            None
+        } else {
+            Some(Access::Failing)
+        }
     }
 
     /// When it will have failed for so long that the user is to be told, if it stays so. While it is
