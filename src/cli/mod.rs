@@ -10,6 +10,7 @@ mod daemon;
 mod demo;
 pub mod exit;
 mod find;
+mod intake;
 mod json;
 mod line;
 mod list;

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on is a failed test"
 )]
 
+mod adding;
 mod api;
 mod api_broken;
 mod api_environment;

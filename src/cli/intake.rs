@@ -1,0 +1,230 @@
+//! Ids that a command is given, from its arguments or as they come from a pipe, to the watch list.
+//!
+//! What has come is stored at once, so that a command that is killed loses nothing that it has read.
+//! One id that cannot be used never keeps the others from being watched.
+
+use std::io::{self, BufReader, Read};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::{find, output};
+use crate::clock;
+use crate::notice::amount::counted;
+use crate::store::Store;
+use crate::store::add::{Add, Added, ImportChoice};
+use crate::store::directory::StateDir;
+use crate::store::doorbell;
+use crate::task::TaskId;
+use crate::watchlist::ids::Ids;
+use crate::watchlist::unusable::{self, Unusable};
+
+/// Ids that are stored together at most.
+const CHUNK: usize = 10_000;
+/// So many ids that cannot be used are said one by one.
+const MOST_SAID: u64 = 20;
+
+/// What was given as ids, as it comes.
+pub(super) type Coming = Receiver<io::Result<Result<TaskId, Unusable>>>;
+
+/// What came of what was given.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    pub(super) new: u64,
+    pub(super) again: u64,
+    pub(super) known: u64,
+    pub(super) unusable: u64,
+}
+
+impl Tally {
+    /// How much was given.
+    pub(super) fn given(&self) -> u64 {
+        self.watched() + self.known + self.unusable
+    }
+
+    /// How many watches there are more.
+    pub(super) fn watched(&self) -> u64 {
+        self.new + self.again
+    }
+}
+
+/// Puts ids on the watch list.
+#[derive(Debug)]
+pub(super) struct Intake {
+    store: Store,
+    directory: StateDir,
+    add: Add,
+    tally: Tally,
+    has_rung: bool,
+}
+
+impl Intake {
+    pub(super) fn open(directory: &StateDir, add: Add) -> anyhow::Result<Self> {
+        Ok(Self {
+            store: Store::open(directory)?,
+            directory: directory.clone(),
+            add,
+            tally: Tally::default(),
+            has_rung: false,
+        })
+    }
+
+    /// What has come of it so far.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The name of the import that new tasks are in.
+    pub(super) fn import(&self) -> &str {
+        let (ImportChoice::Named(name) | ImportChoice::New(name)) = &self.add.import;
+        name
+    }
+
+    /// Whether a daemon, or a `wait`, was there to hear of what was added.
+    pub(super) fn was_heard(&self) -> bool {
+        self.has_rung
+    }
+
+    /// Watches what was given as arguments. Returns the ids of it that are watched.
+    pub(super) fn take_arguments(&mut self, texts: &[String]) -> anyhow::Result<Vec<TaskId>> {
+        let mut watched = Vec::new();
+        for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
+            let numbered = texts.iter().enumerate();
+            let found = numbered.map(|(at, text)| unusable::argument(chunk * CHUNK + at + 1, text));
+            watched.extend(self.take(found)?);
+        }
+        Ok(watched)
+    }
+
+    /// Watches what comes until there is no more, and says each time which ids are watched by that.
+    pub(super) fn take_coming(
+        &mut self,
+        coming: &Coming,
+        mut watched: impl FnMut(Vec<TaskId>),
+    ) -> anyhow::Result<()> {
+        while let Ok(first) = coming.recv() {
+            let mut found = vec![first.context("cannot read standard input")?];
+            while found.len() < CHUNK
+                && let Ok(next) = coming.try_recv()
+            {
+                found.push(next.context("cannot read standard input")?);
+            }
+            watched(self.take(found)?);
+        }
+        Ok(())
+    }
+
+    /// Watches some ids. Returns those that are watched now, whoever added them.
+    pub(super) fn take(
+        &mut self,
+        found: impl IntoIterator<Item = Result<TaskId, Unusable>>,
+    ) -> anyhow::Result<Vec<TaskId>> {
+        let mut ids = Vec::new();
+        for found in found {
+            match found {
+                Ok(id) => ids.push(id),
+                Err(unusable) => self.refuse(&unusable.to_string()),
+            }
+        }
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let addition = self.store.add(&self.add, &ids, clock::wall())?;
+        if let Some(import) = addition.import {
+            // What comes later goes to the same import.
+            self.add.import = ImportChoice::Named(import.name);
+        }
+        let before = self.tally.watched();
+        let mut watched = Vec::with_capacity(ids.len());
+        for (id, added) in ids.into_iter().zip(addition.ids) {
+            match added {
+                Added::New => self.tally.new += 1,
+                Added::Again => self.tally.again += 1,
+                Added::Known { .. } => self.tally.known += 1,
+                Added::OtherAccount(other) => {
+                    self.refuse(&format!(
+                        "{id} is watched under the account {other} already, so it was not added; to move it, run first: importwatch remove {}",
+                        find::word(&id.to_string())
+                    ));
+                    continue;
+                }
+            }
+            watched.push(id);
+        }
+        if self.tally.watched() > before {
+            // What there is can be asked about while more is read.
+            self.has_rung = doorbell::ring(&self.directory);
+        }
+        Ok(watched)
+    }
+
+    fn refuse(&mut self, why: &str) {
+        self.tally.unusable += 1;
+        if self.tally.unusable <= MOST_SAID {
+            output::say(&format!("importwatch: {why}"));
+        } else if self.tally.unusable == MOST_SAID + 1 {
+            output::say(
+                "importwatch: there are more that cannot be used; they are counted, not listed",
+            );
+        }
+    }
+}
+
+/// What came of it, in one line.
+pub(super) fn summary(tally: &Tally, import: &str) -> String {
+    let mut parts = Vec::new();
+    if tally.watched() + tally.known == 0 {
+        parts.push("nothing added".to_owned());
+    }
+    if tally.new > 0 {
+        parts.push(format!(
+            "{} added to import {import}",
+            counted(tally.new, "task")
+        ));
+    }
+    if tally.again > 0 {
+        parts.push(format!(
+            "{} watched again in import {import}",
+            counted(tally.again, "task")
+        ));
+    }
+    if tally.known > 0 {
+        parts.push(format!("{} known already", counted(tally.known, "task")));
+    }
+    if tally.unusable > 0 {
+        parts.push(format!("{} unusable", tally.unusable));
+    }
+    parts.join(", ")
+}
+
+/// The import of tasks for which none was named: one after the present time.
+pub(super) fn import_of(name: Option<String>) -> ImportChoice {
+    match name {
+        Some(name) => ImportChoice::Named(name),
+        None => ImportChoice::New(clock::wall().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
+    }
+}
+
+/// Whether the ids come on standard input, of which a `-` in their place tells.
+pub(super) fn is_piped(ids: &[String]) -> anyhow::Result<bool> {
+    let is_piped = ids.iter().any(|id| id == "-");
+    if is_piped && ids.len() > 1 {
+        bail!("give ids, or - alone to read them from standard input, not both");
+    }
+    Ok(is_piped)
+}
+
+/// Reads `input` in a thread of its own, which ends with it.
+pub(super) fn read(input: impl Read + Send + 'static) -> Coming {
+    let (send, coming) = mpsc::sync_channel(CHUNK);
+    thread::spawn(move || {
+        for found in Ids::new(BufReader::new(input)) {
+            let found = found.map(|found| found.map(|found| found.id));
+            if send.send(found).is_err() {
+                return;
+            }
+        }
+    });
+    coming
+}
