@@ -20,11 +20,11 @@
 //!    store       SQLite: watches, outcomes, outbox, budget; lock, doorbell
 //!    watchlist   lists of ids: their reader, and the files that are followed
 //!    notifier    who says it: the desktop, the log, a program of the user's
-//!    systemd     what the service manager is told: READY, STATUS, WATCHDOG, STOPPING
+//!    systemd     what the service manager is told: READY, STATUS, WATCHDOG, RELOADING, STOPPING
 //!    telemetry   what the log looks like
 //!    simulator   the endpoint, embedded: for the tests and the benches
 //! 6  relay       outbox to notices to notifiers
-//! 7  daemon      the effect loop: Step to I/O to Input; shutdown
+//! 7  daemon      the effect loop: Step to I/O to Input; shutdown; reload
 //! 8  cli         one file a command
 //! 9  main        arguments to command to exit code
 //! ```

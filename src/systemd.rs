@@ -1,4 +1,5 @@
-//! What the service manager is told of the daemon: READY, STATUS, WATCHDOG and STOPPING, by the
+//! What the service manager is told of the daemon: READY, STATUS, WATCHDOG, RELOADING
+//! and STOPPING, by the
 //! protocol of `sd_notify(3)`.
 //!
 //! It never ends the program, and never holds it up but for as long as the manager leaves its socket
@@ -78,6 +79,18 @@ impl Systemd {
     pub fn ready(&mut self, status: &str) {
         let status = line(status);
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    }
+
+    /// The program has begun to read its settings again. [`Self::ready`] says that it is done.
+    pub fn reloading(&mut self, status: &str) {
+        let status = line(status);
+        // The manager wants to know which reload this is the start of, by its own clock.
+        match NotifyState::monotonic_usec_now() {
+            Ok(since) => {
+                self.tell(&[NotifyState::Reloading, since, NotifyState::Status(&status)]);
+            }
+            Err(_) => self.tell(&[NotifyState::Reloading, NotifyState::Status(&status)]),
+        }
     }
 
     /// The program stands so: one line for a person. What could not be shown is left out.

@@ -1,8 +1,10 @@
-//! Sets up the log: what is logged, and how it is written to standard error.
+//! Sets up the log: what is logged, and how it is written, to standard error or to systemd's journal.
 //!
 //! It never lets a value's characters reach the terminal as they are: in text, whatever is not
 //! printable is escaped, so that a server cannot forge lines or colours. It never fails because of
 //! a standard error that is closed.
+
+mod journal;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -19,10 +21,11 @@ use tracing_subscriber::fmt::format::{FormatFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{MakeWriter, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry;
+use tracing_subscriber::{Registry, registry, reload};
 
 use crate::clock;
 use crate::settings::LogFormat;
+use crate::telemetry::journal::Journal;
 
 /// What the log is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +50,33 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// It is to be written to the journal, and there is none.
+    #[error(
+        "format in [log] is \"journald\", and no journal of systemd listens here; write \"auto\", which \
+         uses it where it is"
+    )]
+    NoJournal(#[from] io::Error),
     /// There is a log already.
     #[error("the log is set up already, once is enough")]
     Already(#[from] SetGlobalDefaultError),
+}
+
+/// What the log shows, to be changed while it is in use.
+#[derive(Debug)]
+pub struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// Has the log show this from now on; see [`LogParams::filter`].
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryError::Filter`]; the log goes on as before.
+    pub fn set(&self, text: &str) -> Result<(), TelemetryError> {
+        let filter = filter(text)?;
+        // It fails only where there is no log any more.
+        _ = self.0.reload(filter);
+        Ok(())
+    }
 }
 
 /// Sets up the log of the whole process. Colours are used if standard error is a terminal and
@@ -57,35 +84,61 @@ pub enum TelemetryError {
 ///
 /// # Errors
 ///
-/// [`TelemetryError`], for a bad filter and for a second call.
-pub fn init(params: &LogParams) -> Result<(), TelemetryError> {
+/// [`TelemetryError`], for a bad filter, a journal that is not there, and a second call.
+pub fn init(params: &LogParams) -> Result<Filter, TelemetryError> {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = io::stderr().is_terminal() && !no_colour;
-    let log = dispatch(params, colour, io::stderr)?;
-    Ok(tracing::dispatcher::set_global_default(log)?)
+    let (log, filter) = match params.format {
+        LogFormat::Journald => to_journal(params, Journal::open()?)?,
+        LogFormat::Auto if is_in_journal() => match Journal::open() {
+            Ok(journal) => to_journal(params, journal)?,
+            Err(_) => dispatch(params, colour, io::stderr)?,
+        },
+        LogFormat::Auto | LogFormat::Text | LogFormat::Json => {
+            dispatch(params, colour, io::stderr)?
+        }
+    };
+    tracing::dispatcher::set_global_default(log)?;
+    Ok(filter)
 }
 
-fn dispatch<W>(params: &LogParams, colour: bool, writer: W) -> Result<Dispatch, TelemetryError>
+/// Whether standard error goes to the journal.
+#[must_use]
+pub fn is_in_journal() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    journal::is_stream(io::stderr(), stream.as_deref())
+}
+
+fn to_journal(params: &LogParams, journal: Journal) -> Result<(Dispatch, Filter), TelemetryError> {
+    let (filter, handle) = reload::Layer::new(filter(&params.filter)?);
+    let log = Dispatch::new(registry().with(filter).with(journal));
+    Ok((log, Filter(handle)))
+}
+
+fn dispatch<W>(
+    params: &LogParams,
+    colour: bool,
+    writer: W,
+) -> Result<(Dispatch, Filter), TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let registry = registry().with(filter(&params.filter)?);
+    let (filter, handle) = reload::Layer::new(filter(&params.filter)?);
+    let registry = registry().with(filter);
     // What cannot be written is dropped: to report that, the layer would write to standard error
     // itself, and panic where that is closed.
     let layer = layer()
         .with_writer(writer)
         .with_timer(WallTime)
         .log_internal_errors(false);
-    Ok(match params.format {
-        LogFormat::Auto | LogFormat::Text => {
-            let text = layer.fmt_fields(Escaped).with_ansi(colour);
-            Dispatch::new(registry.with(text))
-        }
-        LogFormat::Json => {
-            let json = layer.json().flatten_event(true);
-            Dispatch::new(registry.with(json.with_current_span(false).with_span_list(false)))
-        }
-    })
+    let log = if params.format == LogFormat::Json {
+        let json = layer.json().flatten_event(true);
+        Dispatch::new(registry.with(json.with_current_span(false).with_span_list(false)))
+    } else {
+        let text = layer.fmt_fields(Escaped).with_ansi(colour);
+        Dispatch::new(registry.with(text))
+    };
+    Ok((log, Filter(handle)))
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
@@ -114,14 +167,13 @@ struct Escaped;
 
 impl<'w> FormatFields<'w> for Escaped {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
-        let mut visitor = EscapedVisitor {
-            line: String::new(),
-        };
+        let mut visitor = EscapedVisitor::default();
         fields.record(&mut visitor);
         writer.write_str(&visitor.line)
     }
 }
 
+#[derive(Default)]
 struct EscapedVisitor {
     line: String,
 }
@@ -236,7 +288,7 @@ mod tests {
             filter: filter.to_owned(),
             format,
         };
-        let log = dispatch(&params, colour, move || writer.clone()).unwrap();
+        let (log, _) = dispatch(&params, colour, move || writer.clone()).unwrap();
         tracing::dispatcher::with_default(&log, events);
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

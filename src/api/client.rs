@@ -24,7 +24,7 @@ const MAX_BODY: usize = 16 << 20;
 const MAX_ERROR_BODY: usize = 64 << 10;
 
 /// What a client needs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientParams {
     /// Where the API is: http or https, with or without a path before `/v1`.
     pub base_url: Url,

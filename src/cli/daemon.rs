@@ -1,18 +1,23 @@
 //! `importwatch daemon`: settings to the parts of the daemon, and signals to its end.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::account::{AccountName, ApiKey};
 use crate::api::client::{Client, ClientParams};
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::daemon::{self, AccountSetup, End, ListSetup, Setup};
+use crate::cli::reload::{self, Basis};
+use crate::daemon::reload::Reload;
+use crate::daemon::{self, End, ListSetup, NoticeSetup, Setup};
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
 use crate::notifier::command::{self, CommandNotifier};
@@ -20,8 +25,8 @@ use crate::notifier::desktop::has_session_bus;
 use crate::relay::Manners;
 use crate::schedule::budget::Rates;
 use crate::schedule::pacing::Pacing;
-use crate::schedule::step::{AccountParameters, Parameters};
-use crate::settings::{self, Desktop, key};
+use crate::schedule::step::Parameters;
+use crate::settings::{self, Desktop, Quiet, key};
 use crate::systemd::Systemd;
 use crate::telemetry::{self, LogParams};
 
@@ -32,7 +37,8 @@ const THREADS_WAIT: Duration = Duration::from_hours(1);
 #[derive(Debug, Args)]
 #[command(
     after_help = "It asks about all that `importwatch add` has put on the watch list, sees at \
-once what is added later, and ends on SIGTERM or SIGINT; nothing is lost by that. Outcomes go to the \
+once what is added later, reads its settings and keys again on SIGHUP, and ends on SIGTERM or SIGINT; \
+nothing is lost by that. Outcomes go to the \
 log (standard error) and, where there is a session bus, to the desktop. One daemon a state directory.
 
 Examples:
@@ -47,19 +53,36 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    telemetry::init(&log(context))?;
-    let setup = Setup {
-        systemd: Systemd::of_environment(),
-        ..setup(context, arguments.until_settled)?
-    };
+    let filter = telemetry::init(&log(context))?;
+    // The files of keys and certificates are read before anything is touched.
+    let basis = Basis::read(context)?;
+    let asked = Arc::new(Notify::new());
+    let mut setup = setup(context, &basis, arguments.until_settled)?;
+    setup.systemd = Systemd::of_environment();
+    setup.reload = Some(Reload {
+        asked: Arc::clone(&asked),
+        read: reload::reader(basis, filter),
+    });
     let runtime = runtime()?;
     let end = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        let has_terminal = io::stdin().is_terminal();
         let shutdown = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = hangup.recv() => {
+                        // The terminal that it was started on is gone, and with it whoever would
+                        // stop it.
+                        if has_terminal && !io::stdin().is_terminal() {
+                            break;
+                        }
+                        asked.notify_one();
+                    }
+                }
             }
         };
         anyhow::Ok(daemon::run(setup, shutdown).await?)
@@ -88,45 +111,47 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
 }
 
 /// What the daemon runs with, by the settings.
-pub(super) fn setup(context: &Context, until_settled: bool) -> anyhow::Result<Setup> {
-    // The files of keys and certificates are read before anything is touched.
-    let mut accounts = Vec::new();
-    for (name, account) in &context.settings.accounts {
-        accounts.push(setup_account(context, name, account)?);
-    }
-    let settings = &context.settings;
-    let poll = &settings.poll;
-    let schedule = Parameters {
-        pacing: Pacing::new(poll.initial_interval, poll.multiplier, poll.max_interval)?,
-        missing_after: settings.watch.missing_after,
-        seed: fastrand::u64(..),
-    };
-    let watch = &settings.watch;
-    let lists = if watch.ids.is_empty() && watch.files.is_empty() {
-        None
-    } else {
-        Some(ListSetup {
-            account: settings.account_for(None)?.clone(),
-            give_up_after: watch.give_up_after,
-            ids: watch.ids.clone(),
-            files: watch.files.clone(),
-        })
-    };
-    let (notifiers, dropped) = notifiers(context);
+pub(super) fn setup(
+    context: &Context,
+    basis: &Basis,
+    until_settled: bool,
+) -> anyhow::Result<Setup> {
     Ok(Setup {
+        accounts: basis.accounts(None)?,
+        schedule: schedule(context)?,
+        lists: lists(context)?,
         directory: context.state()?,
-        accounts,
-        schedule,
-        notifiers,
-        later: Vec::new(),
-        dropped,
-        lists,
-        manners: manners(context),
-        keep: settings.state.keep,
+        notices: notices(context),
+        keep: context.settings.state.keep,
         access: None,
         until_settled,
         systemd: Systemd::absent(),
+        reload: None,
     })
+}
+
+/// What the schedule goes by.
+pub(super) fn schedule(context: &Context) -> anyhow::Result<Parameters> {
+    let poll = &context.settings.poll;
+    Ok(Parameters {
+        pacing: Pacing::new(poll.initial_interval, poll.multiplier, poll.max_interval)?,
+        missing_after: context.settings.watch.missing_after,
+        seed: fastrand::u64(..),
+    })
+}
+
+/// The lists of ids that are watched, if there are any.
+pub(super) fn lists(context: &Context) -> anyhow::Result<Option<ListSetup>> {
+    let watch = &context.settings.watch;
+    if watch.ids.is_empty() && watch.files.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(ListSetup {
+        account: context.settings.account_for(None)?.clone(),
+        give_up_after: watch.give_up_after,
+        ids: watch.ids.clone(),
+        files: watch.files.clone(),
+    }))
 }
 
 /// What the log shows: the settings, or what the flags say.
@@ -144,19 +169,26 @@ pub(super) fn log(context: &Context) -> LogParams {
     }
 }
 
-fn setup_account(
+/// What one who asks for an account needs.
+pub(super) fn client_params(
     context: &Context,
     name: &AccountName,
     account: &settings::Account,
-) -> anyhow::Result<AccountSetup> {
-    let (key, _) = key::find(&context.settings, name, &context.environment)?;
-    Ok(AccountSetup {
-        name: name.clone(),
-        client: client(context, name, account, key)?,
-        parameters: AccountParameters {
-            batch_size: context.settings.poll.batch_size,
-            rates: rates(account),
-        },
+    key: ApiKey,
+) -> anyhow::Result<ClientParams> {
+    let ca_pem = match &account.ca_file {
+        None => None,
+        Some(path) => Some(std::fs::read(path).with_context(|| {
+            format!("account {name}: cannot read its ca_file {}", path.display())
+        })?),
+    };
+    let poll = &context.settings.poll;
+    Ok(ClientParams {
+        base_url: account.base_url.clone(),
+        key,
+        ca_pem,
+        connect_timeout: poll.connect_timeout,
+        request_timeout: poll.request_timeout,
     })
 }
 
@@ -167,27 +199,19 @@ pub(super) fn client(
     account: &settings::Account,
     key: ApiKey,
 ) -> anyhow::Result<Client> {
-    let ca_pem = match &account.ca_file {
-        None => None,
-        Some(path) => Some(std::fs::read(path).with_context(|| {
-            format!("account {name}: cannot read its ca_file {}", path.display())
-        })?),
-    };
-    let poll = &context.settings.poll;
-    Client::new(&ClientParams {
-        base_url: account.base_url.clone(),
-        key,
-        ca_pem,
-        connect_timeout: poll.connect_timeout,
-        request_timeout: poll.request_timeout,
-    })
-    .with_context(|| match &account.ca_file {
+    let params = client_params(context, name, account, key)?;
+    Client::new(&params).with_context(|| no_client(name, Some(account)))
+}
+
+/// That nobody can ask for an account.
+pub(super) fn no_client(name: &AccountName, account: Option<&settings::Account>) -> String {
+    match account.and_then(|account| account.ca_file.as_ref()) {
         Some(path) => format!(
             "account {name}: cannot set up the connection with its ca_file {}",
             path.display()
         ),
         None => format!("account {name}: cannot set up the connection"),
-    })
+    }
 }
 
 /// How often an account may be asked.
@@ -200,8 +224,8 @@ pub(super) fn rates(account: &settings::Account) -> Rates {
     )
 }
 
-/// The notifiers that are on, and the channels that the settings have turned off.
-fn notifiers(context: &Context) -> (Vec<Notifier>, Vec<Channel>) {
+/// Who is told, and how: the notifiers that are on, and the channels that the settings have turned off.
+pub(super) fn notices(context: &Context) -> NoticeSetup {
     let variable = |name: &str| context.environment.get(name).map(ToOwned::to_owned);
     let desktop = Notifier::Desktop(Box::default());
     let mut on = vec![Notifier::Log];
@@ -221,7 +245,12 @@ fn notifiers(context: &Context) -> (Vec<Notifier>, Vec<Channel>) {
         ))),
         Some([]) | None => dropped.push(Channel::Command),
     }
-    (on, dropped)
+    NoticeSetup {
+        notifiers: on,
+        later: Vec::new(),
+        dropped,
+        manners: manners(context),
+    }
 }
 
 /// Variables that are not the command's business: those that hold our keys or lead to them, and those
@@ -236,7 +265,7 @@ fn hidden(context: &Context) -> Vec<OsString> {
 }
 
 /// How notices are given.
-fn manners(context: &Context) -> Manners {
+pub(super) fn manners(context: &Context) -> Manners {
     let settings = &context.settings;
     let quiet = settings.accounts.iter();
     Manners {
@@ -244,6 +273,7 @@ fn manners(context: &Context) -> Manners {
         progress_after: settings.notify.progress_after,
         digest: settings.notify.digest.into(),
         quiet: quiet
+            .filter(|(_, account)| account.quiet != Quiet::Never)
             .map(|(name, account)| (name.clone(), account.quiet))
             .collect(),
     }

@@ -16,6 +16,7 @@ mod line;
 mod list;
 mod man;
 mod output;
+mod reload;
 mod remove;
 mod show;
 mod times;
@@ -31,6 +32,7 @@ use crate::notice::safe;
 use crate::settings::environment::Environment;
 use crate::settings::{Settings, load};
 use crate::store::directory::StateDir;
+use crate::telemetry;
 
 const AFTER_HELP: &str = "To begin, put the key of your Agent into $IMPORTWATCH_API_KEY, or name its \
 file in the settings (~/.config/importwatch/config.toml), then:
@@ -103,7 +105,7 @@ enum Command {
 }
 
 /// What every command has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Context {
     flags: Flags,
     settings: Settings,
@@ -143,7 +145,13 @@ pub fn run() -> Exit {
         Ok(exit) => exit,
         Err(error) if output::is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
-            output::say(&format!("importwatch: {}", told(&error)));
+            let text = format!("importwatch: {}", told(&error));
+            if telemetry::is_in_journal() {
+                // By this the journal knows a line of standard error for an error.
+                output::say(&format!("<3>{}", text.replace('\n', "\n<3>")));
+            } else {
+                output::say(&text);
+            }
             exit::of(&error)
         }
     }

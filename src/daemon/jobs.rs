@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::account::AccountName;
 use crate::clock::{self, Instant};
 use crate::daemon::listing::Stored;
+use crate::daemon::recall::{Recall, Recalled};
 use crate::notice::channel::Channel;
 use crate::notice::{AccountNews, safe};
 use crate::relay::SharedStore;
@@ -76,6 +77,8 @@ pub(super) enum Job {
     },
     /// Watch the ids of a list, from which they are `chunk`.
     Watch { add: Add, chunk: Chunk },
+    /// Read what earlier runs knew of an account.
+    Recall(Recall),
     /// Read how the imports stand that are not done.
     Stand,
     /// Drop what is to be told on other channels than these.
@@ -113,6 +116,8 @@ pub(super) enum Done {
     Pruned { upto: Option<Seq> },
     /// Ids of a list are watched.
     Listed(Stored),
+    /// What earlier runs knew of an account.
+    Recalled(Recalled),
     /// How the imports stand that are not done.
     Stood(Standing),
 }
@@ -168,6 +173,7 @@ impl Job {
                 Ok(Done::Pruned { upto: pruned.upto })
             }
             Self::Watch { add, chunk } => watch(store, add, chunk),
+            Self::Recall(recall) => recall.read(store, clock::wall()).map(Done::Recalled),
             Self::Stand => store.standing_of_pending().map(Done::Stood),
             Self::KeepChannels { kept } => store.keep_channels(kept).map(|_| Done::Kept),
         }

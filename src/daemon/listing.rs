@@ -94,6 +94,19 @@ impl Listing {
         self.is_read && !is_busy && self.look_at.is_none()
     }
 
+    /// Other lists are to be followed instead: nothing more is read of these.
+    pub(super) fn leave(&mut self) {
+        // What a thread is reading ends with it.
+        self.reading = None;
+        self.lists = None;
+        self.look_at = None;
+    }
+
+    /// Whether it has been left, and the store is done with what was read.
+    pub(super) fn is_left(&self) -> bool {
+        self.lists.is_none() && self.reading.is_none() && !self.is_storing
+    }
+
     /// The files are to be looked at, as soon as may be.
     pub(super) fn look(&mut self) {
         self.look_at_or_before(self.looked_at.after(LOOK_PAUSE));

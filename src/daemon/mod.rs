@@ -7,6 +7,8 @@ pub mod handover;
 mod jobs;
 mod landing;
 mod listing;
+mod recall;
+pub mod reload;
 mod state;
 mod status;
 
@@ -26,13 +28,15 @@ use crate::account::AccountName;
 use crate::api::client::Client;
 use crate::clock::{self, Alarm};
 use crate::daemon::listing::Listing;
+use crate::daemon::recall::Recall;
+use crate::daemon::reload::{Reload, Reloading};
 use crate::daemon::state::{Daemon, News};
 use crate::daemon::status::Report;
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
 use crate::relay::{Manners, Relay};
 use crate::schedule::pacing::PacingError;
-use crate::schedule::step::{AccountParameters, Input, Parameters};
+use crate::schedule::step::{AccountParameters, Parameters};
 use crate::schedule::{Access, Schedule};
 use crate::store::Store;
 use crate::store::directory::StateDir;
@@ -54,16 +58,10 @@ pub struct Setup {
     pub accounts: Vec<AccountSetup>,
     /// What the schedule goes by.
     pub schedule: Parameters,
-    /// Who is told.
-    pub notifiers: Vec<Notifier>,
-    /// Channels whose outcomes are kept for a later daemon to tell: none of these notifiers does.
-    pub later: Vec<Channel>,
-    /// Channels whose notifier is off by the settings: what waits for them is dropped.
-    pub dropped: Vec<Channel>,
+    /// Who is told, and how.
+    pub notices: NoticeSetup,
     /// The lists of ids that are watched, if there are any.
     pub lists: Option<ListSetup>,
-    /// How notices are given.
-    pub manners: Manners,
     /// How long settled and told watches are kept.
     pub keep: Duration,
     /// Who wants to know which accounts do not answer.
@@ -72,6 +70,21 @@ pub struct Setup {
     pub until_settled: bool,
     /// Who started it and wants to be told how it stands.
     pub systemd: Systemd,
+    /// How the settings are read again while it runs, if they are.
+    pub reload: Option<Reload>,
+}
+
+/// Who is told, and how.
+#[derive(Debug)]
+pub struct NoticeSetup {
+    /// Who is told.
+    pub notifiers: Vec<Notifier>,
+    /// Channels whose outcomes are kept for a later daemon to tell: none of these notifiers does.
+    pub later: Vec<Channel>,
+    /// Channels whose notifier is off by the settings: what waits for them is dropped.
+    pub dropped: Vec<Channel>,
+    /// How notices are given.
+    pub manners: Manners,
 }
 
 /// An account that the daemon may ask.
@@ -89,7 +102,7 @@ pub struct AccountSetup {
 pub type Unwell = BTreeMap<AccountName, (Access, String)>;
 
 /// Lists of ids that are watched.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ListSetup {
     /// Whose tasks they are.
     pub account: AccountName,
@@ -166,22 +179,25 @@ pub async fn serve(
     let doorbell = Doorbell::bind(&setup.directory, &lock).map_err(DaemonError::Doorbell)?;
     let alarm = Alarm::new().map_err(DaemonError::Timer)?;
     let mut store = Store::open(&setup.directory)?;
-    let kept: Arc<[Channel]> = Channel::ALL
-        .into_iter()
-        .filter(|c| !setup.dropped.contains(c))
-        .collect();
+    let (channels, kept) = channels_of(&setup.notices);
     store.keep_channels(&kept)?;
     let mut schedule = Schedule::new(setup.schedule)?;
     let mut clients = HashMap::new();
     for account in setup.accounts {
-        configure(&mut schedule, &store, &account)?;
+        let recall = Recall {
+            account: account.name.clone(),
+            parameters: account.parameters,
+        };
+        let recalled = recall.read(&store, clock::wall())?;
+        recalled.tell(&mut schedule, clock::now());
         clients.insert(account.name, account.client);
     }
     let report = Report::new(setup.systemd, store.standing_of_pending()?, clock::now());
     let store = Arc::new(Mutex::new(store));
-    let told = setup.notifiers.iter().map(Notifier::channel);
-    let channels: Arc<[Channel]> = told.chain(setup.later).collect();
-    let relay = Relay::start(&store, setup.notifiers, &setup.manners);
+    let NoticeSetup {
+        notifiers, manners, ..
+    } = setup.notices;
+    let mut relay = Relay::start(&store, notifiers, &manners);
     let mut daemon = Daemon::new(
         schedule,
         clients,
@@ -192,10 +208,11 @@ pub async fn serve(
         report,
     );
     daemon.access = setup.access;
+    daemon.reloading = setup.reload.map(Reloading::new);
     tracing::info!(state = ?setup.directory.path(), "watching");
     let watched = turn(
         &mut daemon,
-        &relay,
+        &mut relay,
         &doorbell,
         &alarm,
         setup.until_settled,
@@ -217,7 +234,7 @@ pub async fn serve(
 /// The loop.
 async fn turn(
     daemon: &mut Daemon,
-    relay: &Relay,
+    relay: &mut Relay,
     doorbell: &Doorbell,
     alarm: &Alarm,
     until_settled: bool,
@@ -251,35 +268,19 @@ async fn turn(
             event = Listing::next(daemon.listing.as_mut()) => {
                 daemon.take_listing(event.map_err(DaemonError::Broken)?);
             }
+            event = Reloading::next(daemon.reloading.as_mut()) => {
+                daemon.take_reload(event.map_err(DaemonError::Broken)?, relay);
+            }
             rung = alarm.wait_until(until) => rung.map_err(DaemonError::Timer)?,
         }
     }
 }
 
-/// Tells the schedule what the settings and earlier runs know of an account.
-fn configure(
-    schedule: &mut Schedule,
-    store: &Store,
-    account: &AccountSetup,
-) -> Result<(), StoreError> {
-    let now = clock::now();
-    schedule.handle(
-        Input::Configured {
-            account: account.name.clone(),
-            parameters: account.parameters.clone(),
-        },
-        now,
-    );
-    let windows = account.parameters.rates.windows();
-    let longest = windows.map(|(length, _)| length).max().unwrap_or_default();
-    let sent = store.recent_requests(&account.name, clock::wall(), longest)?;
-    schedule.handle(
-        Input::Recalled {
-            account: account.name.clone(),
-            memory: store.memory(&account.name)?.unwrap_or_default(),
-            sent: sent.into_iter().map(|ago| now.before(ago)).collect(),
-        },
-        now,
-    );
-    Ok(())
+/// The channels that are told, and those that are not off by the settings.
+fn channels_of(notices: &NoticeSetup) -> (Arc<[Channel]>, Arc<[Channel]>) {
+    let told = notices.notifiers.iter().map(Notifier::channel);
+    let told = told.chain(notices.later.iter().copied());
+    let all = Channel::ALL.into_iter();
+    let kept = all.filter(|channel| !notices.dropped.contains(channel));
+    (told.collect(), kept.collect())
 }

@@ -17,6 +17,7 @@ use crate::clock::{self, Instant};
 use crate::daemon::jobs::{Done, Job, Jobs, Request};
 use crate::daemon::landing::{self, Landed};
 use crate::daemon::listing::{Listing, Pruning};
+use crate::daemon::reload::{ListChange, Reloading};
 use crate::daemon::status::Report;
 use crate::daemon::{End, ListSetup, Unwell};
 use crate::notice::AccountNews;
@@ -55,13 +56,17 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) schedule: Schedule,
-    clients: HashMap<AccountName, Client>,
-    channels: Arc<[Channel]>,
+    pub(super) clients: HashMap<AccountName, Client>,
+    pub(super) channels: Arc<[Channel]>,
     /// Channels that are not off by the settings.
-    kept: Arc<[Channel]>,
+    pub(super) kept: Arc<[Channel]>,
     pub(super) jobs: Jobs,
     pub(super) polls: JoinSet<Landed>,
     pub(super) listing: Option<Listing>,
+    /// Whether other lists are to be followed instead.
+    pub(super) relisting: ListChange,
+    /// How the settings are read again, if they are.
+    pub(super) reloading: Option<Reloading>,
     pub(super) keep: Duration,
     /// What is being deleted.
     pub(super) pruning: Option<Pruning>,
@@ -104,6 +109,8 @@ impl Daemon {
             jobs: Jobs::new(Arc::clone(store)),
             polls: JoinSet::new(),
             listing: lists.map(|lists| Listing::new(lists, now)),
+            relisting: ListChange::Same,
+            reloading: None,
             keep,
             pruning: None,
             seen: Seq::START,
@@ -131,7 +138,8 @@ impl Daemon {
     /// more to do.
     pub(super) fn end(&self) -> Option<End> {
         let pending = self.schedule.pending();
-        let lists_are_read = self.listing.as_ref().is_none_or(Listing::is_idle);
+        let lists_are_read = self.relisting == ListChange::Same
+            && self.listing.as_ref().is_none_or(Listing::is_idle);
         if !self.loaded || !self.jobs.is_idle() || !lists_are_read {
             None
         } else if pending == 0 {
@@ -159,6 +167,7 @@ impl Daemon {
         }
         self.report(now);
         self.jobs.start(now);
+        self.relist(now);
         let mut listing_at = None;
         if let Some(listing) = &mut self.listing {
             listing.start(now);
@@ -327,6 +336,12 @@ impl Daemon {
                 self.schedule.handle(Input::Denied { poll, wait }, now);
                 self.report.refresh(now);
             }
+            Done::Recalled(recalled) => {
+                // It may have left the settings again.
+                if self.clients.contains_key(recalled.account()) {
+                    recalled.tell(&mut self.schedule, now);
+                }
+            }
             Done::Stood(standing) => self.report.count(standing, now),
         }
         Ok(None)
@@ -367,7 +382,12 @@ impl Daemon {
 
     fn send(&mut self, request: Request, now: Instant) {
         let Some(client) = self.clients.get(&request.account) else {
-            // The schedule asks none but the accounts that it was given.
+            // The account has left the settings since the schedule chose whom to ask.
+            let denied = Input::Denied {
+                poll: request.poll,
+                wait: Duration::ZERO,
+            };
+            self.schedule.handle(denied, now);
             return;
         };
         self.polls.spawn(landing::poll(client.clone(), request));

@@ -27,6 +27,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Report {
     systemd: Systemd,
     is_ready: bool,
+    /// Whether the settings, as they are now, were refused.
+    is_refused: bool,
     line: String,
     timing: Timing,
     /// How the imports stand that are not done, and whether that has changed since it was read.
@@ -48,10 +50,28 @@ impl Report {
             },
             systemd,
             is_ready: false,
+            is_refused: false,
             line,
             standing,
             is_stale: true,
         }
+    }
+
+    /// The settings are being read again.
+    pub(super) fn reloading(&mut self) {
+        // Before the manager knows that the daemon is ready, it takes no word of a reload.
+        if self.is_ready {
+            self.systemd.reloading("reading the settings again");
+        }
+    }
+
+    /// They were, and were refused or taken over.
+    pub(super) fn reloaded(&mut self, is_refused: bool, now: Instant) {
+        self.is_refused = is_refused;
+        if self.is_ready {
+            self.systemd.ready(&self.line);
+        }
+        self.refresh(now);
     }
 
     /// The numbers have changed.
@@ -170,6 +190,7 @@ impl Daemon {
             standing: self.report.standing,
             unaskable: pending.saturating_sub(self.schedule.askable()) as u64,
             is_blocked,
+            is_refused: self.report.is_refused,
             next,
         });
         self.report.say(line, now);
@@ -202,6 +223,8 @@ struct Facts {
     unaskable: u64,
     /// Whether the store cannot be written, so that nothing is asked.
     is_blocked: bool,
+    /// Whether the settings, as they are now, were refused.
+    is_refused: bool,
     next: Next,
 }
 
@@ -220,8 +243,10 @@ fn line(facts: &Facts) -> String {
     let Standing {
         pending, settled, ..
     } = facts.standing;
+    let refused = "; the settings as they are now were refused, see the log";
     if pending == 0 {
-        return "no task is pending".to_owned();
+        let refused = if facts.is_refused { refused } else { "" };
+        return format!("no task is pending{refused}");
     }
     let tasks = counted(facts.standing.tasks(), "task");
     let mut line = format!("{} of {tasks} settled", number(settled.total()));
@@ -250,6 +275,9 @@ fn line(facts: &Facts) -> String {
         Next::Now => line.push_str("; asking now"),
         Next::At(time) => _ = write!(line, "; next poll at {time}"),
         Next::Never => {}
+    }
+    if facts.is_refused {
+        line.push_str(refused);
     }
     line
 }
@@ -285,6 +313,7 @@ mod tests {
             },
             unaskable: 0,
             is_blocked: false,
+            is_refused: false,
             next: Next::At("14:03:25".to_owned()),
         }
     }
@@ -309,6 +338,23 @@ mod tests {
             line(&facts(88, settled)),
             "1,429 of 1,517 tasks settled, 3 failed, 6 refused, 2 partial, 4 expired, 5 missing; \
              next poll at 14:03:25"
+        );
+        let refused = Facts {
+            is_refused: true,
+            ..facts(0, none)
+        };
+        assert_eq!(
+            line(&refused),
+            "no task is pending; the settings as they are now were refused, see the log"
+        );
+        let refused = Facts {
+            is_refused: true,
+            ..facts(1, none)
+        };
+        assert_eq!(
+            line(&refused),
+            "0 of 1 task settled; next poll at 14:03:25; the settings as they are now were refused, \
+             see the log"
         );
         let refused = Facts {
             unaskable: 40,

@@ -78,6 +78,23 @@ impl Relay {
             stop: CancellationToken::new(),
             hurry: watch::Sender::new(false),
         };
+        relay.begin(notifiers, manners, &TaskTracker::new());
+        relay
+    }
+
+    /// Has these notifiers deliver from now on, instead of those that did, which end what they are
+    /// at first.
+    pub fn change(&mut self, notifiers: Vec<Notifier>, manners: &Manners) {
+        self.stop.cancel();
+        self.stop = CancellationToken::new();
+        self.channels.clear();
+        let before = std::mem::take(&mut self.tracker);
+        self.begin(notifiers, manners, &before);
+    }
+
+    /// Starts a loop for each notifier, once those before have ended.
+    fn begin(&mut self, notifiers: Vec<Notifier>, manners: &Manners, before: &TaskTracker) {
+        before.close();
         for notifier in notifiers {
             let line = Line {
                 channel: notifier.channel(),
@@ -85,24 +102,24 @@ impl Relay {
                 told: Arc::new(Notify::new()),
             };
             let turn = Turn {
-                store: Arc::clone(store),
+                store: Arc::clone(&self.store),
                 line: line.clone(),
-                hurry: relay.hurry.subscribe(),
-                stop: relay.stop.clone(),
+                hurry: self.hurry.subscribe(),
+                stop: self.stop.clone(),
                 away: None,
             };
-            relay.channels.push(line);
-            match notifier {
-                Notifier::Log => relay.tracker.spawn(log::run(turn)),
-                Notifier::Desktop(desktop) => {
-                    let manners = manners.clone();
-                    relay.tracker.spawn(desktop::run(turn, *desktop, manners))
+            self.channels.push(line);
+            let (before, manners) = (before.clone(), manners.clone());
+            self.tracker.spawn(async move {
+                before.wait().await;
+                match notifier {
+                    Notifier::Log => log::run(turn).await,
+                    Notifier::Desktop(desktop) => desktop::run(turn, *desktop, manners).await,
+                    Notifier::Command(command) => command::run(turn, command).await,
                 }
-                Notifier::Command(command) => relay.tracker.spawn(command::run(turn, command)),
-            };
+            });
         }
-        relay.tracker.close();
-        relay
+        self.tracker.close();
     }
 
     /// There is something new to tell.

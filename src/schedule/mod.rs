@@ -82,6 +82,17 @@ impl Schedule {
                 let index = self.index(account);
                 self.accounts[index].configure(parameters);
             }
+            Input::Unconfigured { account } => {
+                let index = self.index(account);
+                self.accounts[index].unconfigure();
+            }
+            Input::Changed(parameters) => {
+                self.shared.pacing = parameters.pacing;
+                self.shared.missing_after = parameters.missing_after;
+                for account in &mut self.accounts {
+                    account.hasten(&mut self.shared);
+                }
+            }
             Input::Recalled {
                 account,
                 memory,

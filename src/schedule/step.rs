@@ -75,6 +75,14 @@ pub enum Input {
         /// Its settings.
         parameters: AccountParameters,
     },
+    /// The settings do not name an account any more: its watches are kept, and not asked.
+    Unconfigured {
+        /// Its name.
+        account: AccountName,
+    },
+    /// What holds for all accounts has changed; where the random numbers started is passed over. A
+    /// watch that would be asked earlier by this is.
+    Changed(Parameters),
     /// What earlier runs knew of an account. Comes after its settings.
     Recalled {
         /// Its name.

@@ -228,7 +228,7 @@ pub struct Log {
     /// tracing-subscriber's `EnvFilter` takes.
     #[serde(deserialize_with = "value::level")]
     pub level: String,
-    /// How events are written to standard error.
+    /// How events are written.
     #[serde(deserialize_with = "value::log_format")]
     pub format: LogFormat,
 }
@@ -242,15 +242,17 @@ impl Default for Log {
     }
 }
 
-/// How events are written to standard error.
+/// How events are written: to standard error but for the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// As fits where standard error goes; at present always text.
+    /// To the journal, where standard error goes there under systemd; else text.
     Auto,
     /// One line an event, for people.
     Text,
     /// One JSON object a line.
     Json,
+    /// To systemd's journal, with its fields, wherever standard error goes.
+    Journald,
 }
 
 /// `[state]`

@@ -174,11 +174,12 @@ pub(super) fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Er
 
 /// How the log is written.
 pub(super) fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<LogFormat, D::Error> {
-    let expected = r#""auto", "text" or "json""#;
+    let expected = r#""auto", "text", "json" or "journald""#;
     text(from, expected, |text| match text {
         "auto" => Ok(LogFormat::Auto),
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
+        "journald" => Ok(LogFormat::Journald),
         other => Err(format!("{} is not a format: use {expected}", shown(other))),
     })
 }

@@ -10,13 +10,13 @@ use crate::program::{Daemon, Home, simulator};
 use crate::support::LONG;
 
 /// A service manager, as far as the daemon sees one.
-struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
 impl Manager {
-    fn new(home: &Home) -> Self {
+    pub(crate) fn new(home: &Home) -> Self {
         let path = home.path("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(LONG)).unwrap();
@@ -24,7 +24,7 @@ impl Manager {
     }
 
     /// Starts a daemon as a service that is watched for hanging if `watchdog` is given.
-    fn start(&self, home: &Home, watchdog: Option<Duration>) -> Daemon {
+    pub(crate) fn start(&self, home: &Home, watchdog: Option<Duration>) -> Daemon {
         let mut command = home.command(&["daemon"]);
         command.env("NOTIFY_SOCKET", &self.path);
         if let Some(time) = watchdog {
@@ -34,7 +34,7 @@ impl Manager {
     }
 
     /// The next message, by its lines.
-    fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
         let length = self.socket.recv(&mut buffer).unwrap();
         let text = str::from_utf8(&buffer[..length]).unwrap();
@@ -42,7 +42,7 @@ impl Manager {
     }
 
     /// Takes messages until one has a line for which `is_it`, which it gives.
-    fn told_until(&self, is_it: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn told_until(&self, is_it: impl Fn(&str) -> bool) -> String {
         loop {
             if let Some(line) = self.told().into_iter().find(|line| is_it(line)) {
                 return line;

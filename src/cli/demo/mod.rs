@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::account::{AccountName, ApiKey};
 use crate::cli::demo::view::View;
 use crate::cli::exit::Exit;
+use crate::cli::reload::Basis;
 use crate::cli::{Context, Flags, daemon, list};
 use crate::clock;
 use crate::daemon::End;
@@ -106,7 +107,7 @@ async fn perform(
         let tasks = import.tasks.len() + usize::from(import.bad.is_some());
         view.added(import.name, tasks)?;
     }
-    let mut setup = daemon::setup(context, true)?;
+    let mut setup = daemon::setup(context, &Basis::read(context)?, true)?;
     // Whoever started the demo is not to take it for a service.
     setup.systemd = Systemd::absent();
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

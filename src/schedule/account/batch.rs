@@ -38,6 +38,7 @@ impl Account {
             size: keys.len(),
             keys,
             sent_at: now,
+            is_outdated: false,
         });
         ids
     }

@@ -77,6 +77,9 @@ struct InFlight {
     size: usize,
     keys: Vec<Key>,
     sent_at: Instant,
+    /// Whether the account's settings or key have changed since: that it was not answered says
+    /// nothing of the account as it is now.
+    is_outdated: bool,
 }
 
 impl Account {
@@ -109,6 +112,30 @@ impl Account {
         self.parameters = Some(parameters);
         self.health = Health::Well;
         self.floor = Instant::ZERO;
+        if let Some(flight) = &mut self.in_flight {
+            flight.is_outdated = true;
+        }
+    }
+
+    /// The settings do not name it any more: it is not asked until they do.
+    pub(super) fn unconfigure(&mut self) {
+        self.parameters = None;
+    }
+
+    /// Has watches asked earlier that a changed pacing would have asked earlier.
+    pub(super) fn hasten(&mut self, shared: &mut Shared) {
+        let Shared { roster, pacing, .. } = shared;
+        for (due, key) in std::mem::take(&mut self.waiting) {
+            let mut at = due;
+            if let Some(entry) = roster.get_mut(key)
+                && let Some(step) = entry.polls.checked_sub(1)
+                && !entry.apart
+            {
+                at = due.min(entry.asked.after(pacing.delay(step)));
+                entry.due = at;
+            }
+            self.waiting.insert((at, key));
+        }
     }
 
     /// Takes over what was remembered from earlier runs, and when requests were sent.

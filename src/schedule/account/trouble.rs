@@ -128,7 +128,9 @@ impl Account {
                 since,
                 lasting: false,
                 ..
-            } if self.watches > 0 && self.in_flight.is_none() => Some(since.after(TELL_AFTER)),
+            } if self.watches > 0 && self.in_flight.is_none() && self.parameters.is_some() => {
+                Some(since.after(TELL_AFTER))
+            }
             _ => None,
         }
     }
@@ -156,11 +158,16 @@ impl Account {
         now: Instant,
         shared: &mut Shared,
     ) {
-        let Some(InFlight { keys, size, .. }) = self.land(poll) else {
+        let Some(flight) = self.land(poll) else {
             return;
         };
+        let is_outdated = flight.is_outdated;
+        let InFlight { keys, size, .. } = flight;
         self.last_answer = None;
         match fault {
+            Fault::Refused | Fault::NotFound | Fault::Unavailable { .. } if is_outdated => {
+                self.hold(keys, shared);
+            }
             Fault::Refused => self.stop(keys, now, shared),
             Fault::NotFound if !self.memory.answered => self.stop(keys, now, shared),
             Fault::NotFound => self.bring_nothing(keys, size, None, now, shared),

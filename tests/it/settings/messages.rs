@@ -135,11 +135,11 @@ fn choices_are_listed() {
     2 | desktop = "yes"
       |           ^^^^^
     "#);
-    insta::assert_snapshot!(message("[log]\nformat = \"journald\""), @r#"
-    DIR/config.toml:2:10: log.format: "journald" is not a format: use "auto", "text" or "json"
+    insta::assert_snapshot!(message("[log]\nformat = \"journal\""), @r#"
+    DIR/config.toml:2:10: log.format: "journal" is not a format: use "auto", "text", "json" or "journald"
       |
-    2 | format = "journald"
-      |          ^^^^^^^^^^
+    2 | format = "journal"
+      |          ^^^^^^^^^
     "#);
     insta::assert_snapshot!(message("[log]\nlevel = \"inof\""), @r#"
     DIR/config.toml:2:9: log.level: "inof" is not a level (off, error, warn, info, debug, trace) or a filter such as "warn,importwatch=debug"
