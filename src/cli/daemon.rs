@@ -34,6 +34,10 @@ use crate::telemetry::{self, LogParams};
 /// turns at it: one that ended between two looks would wake the process once more.
 const THREADS_WAIT: Duration = Duration::from_hours(1);
 
+/// How long a daemon that is to end once all is settled goes on for notices that are not delivered:
+/// a desktop may be away for a moment.
+const LAST_NOTICES: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "It asks about all that `importwatch add` has put on the watch list, sees at \
@@ -125,6 +129,7 @@ pub(super) fn setup(
         keep: context.settings.state.keep,
         access: None,
         until_settled,
+        last_notices: LAST_NOTICES,
         systemd: Systemd::absent(),
         reload: None,
     })

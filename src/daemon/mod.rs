@@ -46,9 +46,6 @@ use crate::store::lock::{Lock, LockError};
 use crate::systemd::Systemd;
 use crate::task::TaskId;
 
-/// How long the notices may take when all is settled and the daemon is to end.
-const LAST_NOTICES: Duration = Duration::from_secs(30);
-
 /// What the daemon runs with.
 #[derive(Debug)]
 pub struct Setup {
@@ -68,6 +65,8 @@ pub struct Setup {
     pub access: Option<watch::Sender<Unwell>>,
     /// Whether to end once all is settled and told.
     pub until_settled: bool,
+    /// How long the notices may take when all is settled and it is to end.
+    pub last_notices: Duration,
     /// Who started it and wants to be told how it stands.
     pub systemd: Systemd,
     /// How the settings are read again while it runs, if they are.
@@ -224,7 +223,7 @@ pub async fn serve(
     if end == End::Stopped {
         relay.stop().await;
     } else {
-        relay.finish(LAST_NOTICES).await;
+        relay.finish(setup.last_notices).await;
     }
     drop(doorbell);
     drop(lock);

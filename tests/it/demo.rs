@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -59,7 +60,41 @@ fn shows_every_outcome_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_desktop_that_does_not_answer_holds_up_nothing() {
+    let home = TempDir::new().unwrap();
+    // Whoever connects waits for ever.
+    let _bus = UnixListener::bind(home.path().join("bus")).unwrap();
+    let address = format!("unix:path={}", home.path().join("bus").display());
+    let mut demo = demo(&home);
+    let output = demo.env("DBUS_SESSION_BUS_ADDRESS", address).output();
+    let output = output.unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    for shown in ["notices: none on a desktop", "It took ", "Next, with a key"] {
+        assert!(out.contains(shown), "no {shown:?} in {out}");
+    }
+}
+
+#[test]
+fn what_to_do_next_can_be_typed_as_it_stands() {
+    let home = TempDir::new().unwrap();
+    let out = String::from_utf8(demo(&home).output().unwrap().stdout).unwrap();
+    let next = out.split_once("Next, with a key of your own:").unwrap().1;
+    // The program is on no path here, so the first line is for that.
+    let line = next.trim_start().lines().next().unwrap();
+    let script = format!("{line}; importwatch --version");
+    let shell = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(shell.status.success(), "{shell:?}");
+}
+
+#[test]
 fn interrupted_it_ends_with_130_and_leaves_nothing_behind() {
+    for signal in ["INT", "TERM", "HUP"] {
+        interrupted_by(signal);
+    }
+}
+
+fn interrupted_by(signal: &str) {
     let home = TempDir::new().unwrap();
     let mut child = demo(&home).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -68,7 +103,7 @@ fn interrupted_it_ends_with_130_and_leaves_nothing_behind() {
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")
-            .args(["-s", "INT", &pid])
+            .args(["-s", signal, &pid])
             .status()
             .unwrap()
             .success()

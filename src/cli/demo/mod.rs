@@ -3,9 +3,11 @@
 //! It is the real engine with short delays: the daemon's own loop, the real store, a real socket and
 //! real notices. It asks no server but its own, needs no key, and leaves nothing behind.
 
+mod next;
 mod stage;
 mod view;
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +17,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::account::{AccountName, ApiKey};
 use crate::cli::demo::view::View;
@@ -24,6 +26,9 @@ use crate::cli::reload::Basis;
 use crate::cli::{Context, Flags, daemon, list};
 use crate::clock;
 use crate::daemon::End;
+use crate::notice::channel::Channel;
+use crate::notice::safe;
+use crate::notifier::desktop::{self, has_session_bus};
 use crate::settings::environment::Environment;
 use crate::simulator::Simulator;
 use crate::store::Store;
@@ -32,9 +37,11 @@ use crate::store::directory::StateDir;
 use crate::systemd::Systemd;
 use crate::telemetry;
 
-/// How long it may take at the most. It takes about ten seconds; the rest is for a desktop that does
-/// not answer.
-const LONGEST: Duration = Duration::from_secs(28);
+/// How long it watches at the most, where a machine is so slow that the play does not end in its ten
+/// seconds.
+const LONGEST: Duration = Duration::from_secs(20);
+/// How long it goes on for notices that a desktop does not take.
+const LAST_NOTICES: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Args)]
 #[command(
@@ -76,12 +83,14 @@ async fn perform(
     arguments: &Arguments,
     folder: &Path,
 ) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
     let key = format!("demo-{:016x}", fastrand::u64(..));
     let simulator = Simulator::start(stage::world(ApiKey::new(&key)?))
         .await
         .context("cannot open a socket on 127.0.0.1 for the simulated server")?;
     let file = folder.join("config.toml");
-    let text = settings(arguments, simulator.base_url().as_str(), &key);
+    let desktop = find_desktop(environment, arguments).await;
+    let text = settings(desktop.is_ok(), simulator.base_url().as_str(), &key);
     fs::write(&file, text)
         .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o600)))
         .with_context(|| format!("cannot write {}", file.display()))?;
@@ -91,15 +100,15 @@ async fn perform(
     };
     // Nothing of the user's environment changes the demo, except where its desktop is.
     let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(b"IMPORTWATCH");
-    let environment = environment
+    let kept = environment
         .iter()
         .filter(|(name, _)| !ours(name) && *name != "STATE_DIRECTORY");
-    let context = &Context::load(&flags, environment.collect())?;
+    let context = &Context::load(&flags, kept.collect())?;
     if flags.verbose > 0 {
         telemetry::init(&daemon::log(context))?;
     }
     let mut view = View::new(flags.quiet);
-    view.begin(simulator.base_url().as_str())?;
+    view.begin(simulator.base_url().as_str(), &desktop)?;
     let directory = context.state()?;
     let mut store = Store::open(&directory)?;
     for import in stage::imports() {
@@ -110,43 +119,55 @@ async fn perform(
     let mut setup = daemon::setup(context, &Basis::read(context)?, true)?;
     // Whoever started the demo is not to take it for a service.
     setup.systemd = Systemd::absent();
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let limit = tokio::time::sleep(LONGEST);
-    let shutdown = async move {
+    setup.last_notices = LAST_NOTICES;
+    let interrupted = Cell::new(false);
+    let stop = async {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            () = limit => {}
+            () = signals.next() => interrupted.set(true),
+            () = tokio::time::sleep(LONGEST) => {}
         }
     };
-    let watching = crate::daemon::run(setup, shutdown);
+    let watching = crate::daemon::run(setup, stop);
     let end = tokio::select! {
         end = watching => end?,
         shown = show(&directory, &simulator, &mut view) => match shown? {},
     };
     view.settled(&store)?;
-    if end == End::Stopped {
+    if interrupted.get() {
         view.stopped()?;
         return Ok(Exit::Interrupted);
     }
+    if end == End::Stopped {
+        view.too_slow(LONGEST)?;
+    }
+    view.untold(store.waiting_count(Channel::Desktop)?)?;
     view.table()?;
     list::run(context, &list::Arguments::default())?;
-    view.end(&store, &simulator.control().requests())?;
+    view.cost(&store, &simulator.control().requests())?;
+    view.next(next::folder(environment).as_deref())?;
     simulator.stop().await;
     Ok(Exit::Done)
 }
 
+/// Who shows notices here, or why nobody does.
+async fn find_desktop(environment: &Environment, arguments: &Arguments) -> Result<String, String> {
+    if arguments.no_desktop {
+        return Err("--no-desktop".to_owned());
+    }
+    if !has_session_bus(|name| environment.get(name).map(ToOwned::to_owned)) {
+        return Err("no desktop session here".to_owned());
+    }
+    let found = desktop::server().await;
+    found.map_err(|error| format!("failed to {}", safe::causes(&error)))
+}
+
 /// The settings of the demo: short delays, the simulator's address, a state directory of its own.
-fn settings(arguments: &Arguments, base_url: &str, key: &str) -> String {
-    let desktop = if arguments.no_desktop {
-        "false"
-    } else {
-        "\"auto\""
-    };
+fn settings(desktop: bool, base_url: &str, key: &str) -> String {
     format!(
         "[accounts.demo]\nbase_url = {base_url:?}\napi_key = {key:?}\nrequests_per_minute = 600\n\
         [watch]\nmissing_after = \"2s\"\n\
         [poll]\ninitial_interval = \"250ms\"\nmax_interval = \"1s\"\nbatch_size = 20\n\
-        [notify]\ndesktop = {desktop}\ngather = \"1s\"\n\
+        [notify]\ndesktop = {desktop}\ngather = \"1s\"\nprogress_after = \"2s\"\n\
         [state]\ndirectory = \"state\"\n"
     )
 }
@@ -166,6 +187,30 @@ fn add(store: &mut Store, import: &stage::Import) -> anyhow::Result<()> {
     };
     store.add(&add, &ids, clock::wall())?;
     Ok(())
+}
+
+/// The signals by which the demo is told to stop. They are listened for from the beginning, since
+/// they would else end it with its folder left behind.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self([
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// What never ends well: it shows what happens until it is dropped.

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
@@ -11,7 +13,7 @@ use crate::cli::output;
 use crate::cli::times::Now;
 use crate::cli::words::{self, FAINT, STRONG};
 use crate::clock::{self, Instant};
-use crate::notice::amount::{counted, number};
+use crate::notice::amount::{counted, number, span};
 use crate::notice::safe;
 use crate::outcome::Outcome;
 use crate::simulator::request::Request;
@@ -25,6 +27,24 @@ use crate::watch::{State, Watch};
 const BAR: usize = 30;
 
 const PLAIN: Style = Style::new();
+
+/// What to type next, and what it does.
+const NEXT: [(&str, &str); 5] = [
+    ("export IMPORTWATCH_API_KEY=…", "the key of your Agent"),
+    (
+        "importwatch check --online",
+        "one request: is all in order?",
+    ),
+    (
+        "importwatch add --import products ID…",
+        "the ids that your import gave you",
+    ),
+    (
+        "importwatch daemon --until-settled",
+        "watches until all is known",
+    ),
+    ("importwatch list --import products", "what became of it"),
+];
 
 /// What is shown, and what has been.
 #[derive(Debug)]
@@ -46,7 +66,12 @@ impl View {
         }
     }
 
-    pub(super) fn begin(&mut self, base_url: &str) -> io::Result<()> {
+    /// What this is; `desktop` shows the notices, or tells why nobody does.
+    pub(super) fn begin(
+        &mut self,
+        base_url: &str,
+        desktop: &Result<String, String>,
+    ) -> io::Result<()> {
         self.print(
             STRONG,
             "importwatch demo: the real program against a simulated server, for about ten seconds",
@@ -55,6 +80,11 @@ impl View {
             FAINT,
             &format!("no key, no network: the server is {base_url} in this process"),
         )?;
+        let notices = match desktop {
+            Ok(server) => format!("notices: real ones, on this desktop ({server})"),
+            Err(reason) => format!("notices: none on a desktop ({reason})"),
+        };
+        self.print(FAINT, &safe::one_line(&notices))?;
         self.print(PLAIN, "")
     }
 
@@ -137,8 +167,29 @@ impl View {
         self.print(PLAIN, "")
     }
 
-    /// What it cost, and what to do next.
-    pub(super) fn end(&mut self, store: &Store, requests: &[Request]) -> anyhow::Result<()> {
+    /// Not everything has settled in `time`.
+    pub(super) fn too_slow(&mut self, time: Duration) -> io::Result<()> {
+        let text = format!(
+            "{} are over, so it ends here: this machine is too busy for the whole of it",
+            span(time)
+        );
+        self.event(AnsiColor::Yellow.on_default(), "!", &text)
+    }
+
+    /// So many outcomes the desktop was not told of.
+    pub(super) fn untold(&mut self, outcomes: u64) -> io::Result<()> {
+        if outcomes == 0 {
+            return Ok(());
+        }
+        let text = format!(
+            "the desktop did not take the notices of {}; a daemon would go on trying",
+            counted(outcomes, "task")
+        );
+        self.event(AnsiColor::Yellow.on_default(), "!", &text)
+    }
+
+    /// What it cost.
+    pub(super) fn cost(&mut self, store: &Store, requests: &[Request]) -> anyhow::Result<()> {
         let asked: usize = requests.iter().map(|request| request.ids.len()).sum();
         let tasks = store.standing_of_all()?.tasks();
         self.print(PLAIN, "")?;
@@ -151,24 +202,21 @@ impl View {
                 counted(tasks, "task"),
             ),
         )?;
+        Ok(())
+    }
+
+    /// What to do next; first of all that the shell finds the program in `folder`, where it does not.
+    pub(super) fn next(&mut self, folder: Option<&Path>) -> io::Result<()> {
         self.print(PLAIN, "")?;
         self.print(STRONG, "Next, with a key of your own:")?;
-        self.print(
-            PLAIN,
-            "  export IMPORTWATCH_API_KEY=…                       the key of your Agent",
-        )?;
-        self.print(
-            PLAIN,
-            "  importwatch add --import NAME ID…                  the ids that the import gave you",
-        )?;
-        self.print(
-            PLAIN,
-            "  importwatch daemon --until-settled                 watches until all is known",
-        )?;
-        self.print(
-            PLAIN,
-            "  importwatch list --import NAME                     what became of it",
-        )?;
+        if let Some(folder) = folder {
+            // A command must stand there whole, however narrow the terminal is.
+            self.whole(&format!("  export PATH=\"$PATH:{}\"", folder.display()))?;
+        }
+        for (command, what) in NEXT {
+            let command = line::padded(command, 39);
+            self.print(PLAIN, &format!("  {command}  {what}"))?;
+        }
         Ok(())
     }
 
@@ -189,6 +237,14 @@ impl View {
         let mut fitting = Line::new(limit);
         fitting.paint(style, line);
         writeln!(out, "{fitting}")
+    }
+
+    /// Prints a line that is not cut.
+    fn whole(&mut self, line: &str) -> io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        writeln!(anstream::stdout(), "{line}")
     }
 }
 
