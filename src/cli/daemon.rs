@@ -184,7 +184,11 @@ pub(super) fn client_params(
     let ca_pem = match &account.ca_file {
         None => None,
         Some(path) => Some(std::fs::read(path).with_context(|| {
-            format!("account {name}: cannot read its ca_file {}", path.display())
+            format!(
+                "account {name}: cannot read its ca_file {}; see that it is there and that you may \
+                 read it",
+                path.display()
+            )
         })?),
     };
     let poll = &context.settings.poll;

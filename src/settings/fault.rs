@@ -45,7 +45,13 @@ impl Fault {
         mistake.message = match self {
             Self::Unknown { known } => {
                 let name = mistake.key.last().map_or("", String::as_str);
-                mistake.help = closest(name, &known).map(|n| format!("did you mean `{n}`?"));
+                mistake.help = closest(name, &known).map(|meant| match &mistake.place {
+                    Place::Variable(variable) => {
+                        let variable = with_key(variable, name, meant);
+                        format!("did you mean `{variable}`?")
+                    }
+                    _ => format!("did you mean `{meant}`?"),
+                });
                 format!("unknown key {key}; expected one of {}", known.join(", "))
             }
             Self::Value(message) if in_file => format!("{key}: {message}"),
@@ -60,6 +66,20 @@ fn closest<'k>(name: &str, known: &'k [String]) -> Option<&'k String> {
     let distance = |known: &&String| strsim::osa_distance(name, known);
     let best = known.iter().min_by_key(distance)?;
     (distance(&best) * 3 <= best.len()).then_some(best)
+}
+
+/// The name of a variable as it would be with another key or section than `name` in it.
+fn with_key(variable: &str, name: &str, meant: &str) -> String {
+    let variable = variable.to_ascii_uppercase();
+    let wrong = format!("__{}", name.to_ascii_uppercase());
+    let right = format!("__{}", meant.to_ascii_uppercase());
+    match variable.rfind(&wrong) {
+        Some(start) => {
+            let rest = &variable[start + wrong.len()..];
+            format!("{}{right}{rest}", &variable[..start])
+        }
+        None => variable,
+    }
 }
 
 /// Whether a table belongs at `key`.

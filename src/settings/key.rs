@@ -46,6 +46,22 @@ impl fmt::Display for KeySource {
     }
 }
 
+impl KeySource {
+    /// What to do where it holds no key.
+    fn cure(&self) -> &'static str {
+        match self {
+            Self::File(_) => {
+                "put the key of the Agent there and nothing else, or name its file with api_key_file"
+            }
+            Self::Settings => "put the key of the Agent there",
+            Self::Credential(_) => {
+                "see LoadCredential= in the unit: its file is to hold the key alone"
+            }
+            Self::Variable(_) => "set it to the key of the Agent, or unset it",
+        }
+    }
+}
+
 /// Why there is no key for an account. It never contains the key.
 #[derive(Debug, Error)]
 pub enum KeyError {
@@ -64,7 +80,7 @@ pub enum KeyError {
         settings: PathBuf,
     },
     /// The file cannot be read.
-    #[error("cannot read {origin}, which should hold a key")]
+    #[error("cannot read {origin}, which should hold a key; {}", .origin.cure())]
     Read {
         /// The file.
         origin: KeySource,
@@ -78,7 +94,7 @@ pub enum KeyError {
         origin: KeySource,
     },
     /// What is there is not a key.
-    #[error("{origin} does not hold a key")]
+    #[error("{origin} does not hold a key; {}", .origin.cure())]
     Bad {
         /// The file or the variable.
         origin: KeySource,

@@ -19,6 +19,7 @@ use crate::settings::list::LISTS;
 use crate::settings::mistake::{Mistake, Mistakes, Place, dotted};
 use crate::settings::overrides::{self, Override, Overrides};
 use crate::settings::raw::Raw;
+use crate::settings::value::shown;
 
 /// Keys of an account that say the same thing in two ways. Where the environment gives one, the
 /// file's other counts no more.
@@ -107,7 +108,9 @@ impl<'t> Layers<'t> {
             _ if path.is_absolute() => path,
             Some(directory) if self.overrides.get(key).is_none() => directory.join(path),
             _ => {
-                mistakes.push(self.mistake(key, "expected an absolute path"));
+                let shown = shown(&path.to_string_lossy());
+                let message = format!("{shown} is not an absolute path, as a variable needs one");
+                mistakes.push(self.mistake(key, &message));
                 path
             }
         }

@@ -34,7 +34,8 @@ pub(super) fn candidates(environment: &Environment, system: &Path) -> Vec<PathBu
 }
 
 /// The settings file that one who has none would make.
-pub(super) fn usual(environment: &Environment) -> PathBuf {
+#[must_use]
+pub fn usual(environment: &Environment) -> PathBuf {
     let system = Path::new(SYSTEM_SETTINGS);
     let mut places = candidates(environment, system).into_iter();
     places.next().unwrap_or_else(|| system.join("config.toml"))

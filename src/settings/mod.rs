@@ -26,7 +26,7 @@ pub mod key;
 mod layers;
 mod list;
 pub mod load;
-mod locate;
+pub mod locate;
 pub mod mistake;
 mod overrides;
 mod raw;

@@ -7,16 +7,25 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::{AccessFlags, access, getgid};
 
 use crate::store::error::StoreError;
+use crate::store::{DATABASE, filesystem};
 
 /// The state directory of one daemon, with the database, the lock and the doorbell.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     path: PathBuf,
     file_mode: u32,
+}
+
+/// Who else than its owner may write to the store.
+#[derive(Debug)]
+pub struct Writers {
+    /// A group, by its number.
+    pub group: Option<u32>,
+    /// What everybody on the machine may write to: the directory, the database.
+    pub open_to_all: Vec<PathBuf>,
 }
 
 impl StateDir {
@@ -46,7 +55,7 @@ impl StateDir {
             }
             Err(error) => return Err(denied(error)),
         };
-        if let Some(kind) = network_file_system(&full) {
+        if let Some(kind) = filesystem::network(&full) {
             return Err(StoreError::NetworkFileSystem { path: full, kind });
         }
         access(
@@ -61,15 +70,33 @@ impl StateDir {
         })
     }
 
-    /// Who else may write in it, by its mode: its group (by number), and everybody.
+    /// Who else may write to the store, by the modes of the directory and of the database in it.
     ///
     /// # Errors
     ///
-    /// The system's, from looking at the directory.
-    pub fn writers(&self) -> io::Result<(Option<u32>, bool)> {
-        let metadata = fs::metadata(&self.path)?;
-        let group = (metadata.mode() & 0o020 != 0).then_some(metadata.gid());
-        Ok((group, metadata.mode() & 0o002 != 0))
+    /// The system's, from looking at them.
+    pub fn writers(&self) -> io::Result<Writers> {
+        let directory = fs::metadata(&self.path)?;
+        let mut group = (directory.mode() & 0o020 != 0).then_some(directory.gid());
+        let mut open_to_all = Vec::new();
+        if directory.mode() & 0o002 != 0 {
+            open_to_all.push(self.path.clone());
+        }
+        let database = self.path.join(DATABASE);
+        match fs::metadata(&database) {
+            // Whoever may not pass through the directory does not get at the file.
+            Ok(file) => {
+                if file.mode() & 0o020 != 0 && directory.mode() & 0o010 != 0 {
+                    group.get_or_insert(file.gid());
+                }
+                if file.mode() & 0o002 != 0 && directory.mode() & 0o001 != 0 {
+                    open_to_all.push(database);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Writers { group, open_to_all })
     }
 
     /// Where it is; absolute.
@@ -124,28 +151,6 @@ fn file_mode(dir_mode: u32, dir_group: u32, own_group: u32) -> u32 {
         0o600
     }
 }
-
-/// The kind of network file system that holds `path`, if it is one. SQLite's log needs memory that
-/// all programs on it share, which none of these gives (<https://sqlite.org/wal.html>).
-fn network_file_system(path: &Path) -> Option<&'static str> {
-    let kind = statfs(path).ok()?.filesystem_type();
-    NETWORK_FILE_SYSTEMS
-        .iter()
-        .find(|(magic, _)| FsType(*magic) == kind)
-        .map(|(_, name)| *name)
-}
-
-/// By their numbers in the kernel (statfs(2)).
-const NETWORK_FILE_SYSTEMS: [(i64, &str); 8] = [
-    (0x6969, "NFS"),
-    (0x517b, "SMB"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB2"),
-    (0x5346_414f, "AFS"),
-    (0x00c3_6400, "Ceph"),
-    (0x0bd0_0bd0, "Lustre"),
-    (0x7375_7245, "Coda"),
-];
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ pub mod changes;
 pub mod directory;
 pub mod doorbell;
 pub mod error;
+mod filesystem;
 pub mod imports;
 pub mod lock;
 pub mod news;

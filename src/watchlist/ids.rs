@@ -251,9 +251,9 @@ mod tests {
         assert!(unusable[2].starts_with("line 3: this import was not accepted"));
         assert!(!unusable[2].contains('\u{1b}'));
         assert!(unusable[3].starts_with("line 4: this JSON holds no task ids"));
-        assert!(unusable[4].starts_with("line 5: this begins JSON and is none"));
+        assert!(unusable[4].starts_with("line 5: this begins like JSON and cannot be read"));
         assert!(unusable[5].starts_with("line 7: \"--import\" looks like an option"));
-        assert!(unusable[6].starts_with("line 8: this begins JSON and is none"));
+        assert!(unusable[6].starts_with("line 8: this begins like JSON and cannot be read"));
         assert_eq!(read(b"\xff\xfe\nok").0, ["ok"]);
     }
 

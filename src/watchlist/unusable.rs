@@ -54,11 +54,13 @@ pub(super) enum What {
     LongLine,
     #[error("the line is not UTF-8 text")]
     NotText,
-    #[error("this begins JSON and is none: {0}; give the import endpoint's answer as it came")]
+    #[error(
+        "this begins like JSON and cannot be read: {0}; give the import endpoint's answer as it came"
+    )]
     Json(String),
     #[error("the JSON is longer than {most} bytes, or never ends")]
     LongJson { most: usize },
-    #[error("this import was not accepted, so it has no task id: code {code}, {message}")]
+    #[error("this import was not accepted, so it has no task id: code {code}: {message}")]
     NotAccepted { code: i64, message: String },
     #[error(
         "this JSON holds no task ids; expected the import endpoint's answer, {{\"data\":[\"ID\"]}}"

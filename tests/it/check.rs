@@ -1,11 +1,188 @@
 //! `importwatch check`: what it finds, and how it ends.
+//!
+//! The snapshots are in `snapshots/`. Read a changed one as whoever has to mend what it tells.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
+use importwatch::simulator::fault::Fault;
 use importwatch::simulator::world::Plan;
 
-use crate::program::{Home, KEY, simulator};
+use crate::program::{Ended, Home, KEY, simulator};
+
+/// What `check` says, without what differs from one machine and run to the next: the home, and the
+/// port of the server if there is one.
+fn said(ended: &Ended, home: &Home, port: Option<u16>) -> String {
+    let mut text = format!("[exit code {}]\n", ended.code.unwrap());
+    let mut skips = false;
+    for line in ended.out.lines() {
+        let is_cure = line.starts_with(' ');
+        // What systemd knows of us is this machine's.
+        skips = (is_cure && skips)
+            || ["systemd", "system unit", "user unit"]
+                .iter()
+                .any(|what| line[3..].trim_start().starts_with(what));
+        if !skips {
+            writeln!(text, "{line}").unwrap();
+        }
+    }
+    text.push_str(&ended.err);
+    let home = home.path("");
+    let home = home.to_str().unwrap().trim_end_matches('/');
+    let text = text.replace(home, "/home/u");
+    match port {
+        Some(port) => text.replace(&port.to_string(), "PORT"),
+        None => text,
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_well() {
+    let simulator = simulator().await;
+    let lists = "[watch]\nfiles = [\"ids.txt\"]\n[notify]\ncommand = [\"/bin/sh\"]\n";
+    let home = Home::new(simulator.base_url().as_str(), lists);
+    home.write(
+        "ids.txt",
+        "68ec7ad3e307920f002648c1\n68ec7ad3e307920f002648c2\n",
+    );
+    let port = simulator.base_url().port();
+    insta::assert_snapshot!(said(&home.run(&["check", "--online"]), &home, port));
+}
+
+#[test]
+fn much_is_not_well() {
+    let settings = "[watch]\nfiles = [\"ids.txt\", \"later.txt\"]\n\
+        [notify]\ncommand = [\"/nowhere/tell\", \"--all\"]\n";
+    let home = Home::new("http://imports.example.com", settings);
+    home.write("ids.txt", "68ec7ad3e307920f002648c1\ntwo words\n{\n");
+    home.run(&["list"]);
+    let state = home.path(".local/state/importwatch");
+    mode(&state.join("state.db"), 0o666);
+    mode(&state, 0o707);
+    mode(&home.path("config.toml"), 0o602);
+    mode(&home.path("api-key"), 0o604);
+    let ended = home.run(&["check", "--online"]);
+    // Which of the two it is depends on whether the tests run as root.
+    let said = said(&ended, &home, None).replace("chmod 640", "chmod 600");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn nothing_is_there_yet() {
+    let home = Home::new("http://127.0.0.1:1", "");
+    let mut command = home.command(&["check", "--online"]);
+    command.env_remove("IMPORTWATCH_CONFIG");
+    let ended = command.output().unwrap().into();
+    insta::assert_snapshot!(said(&ended, &home, None));
+}
+
+#[test]
+fn a_key_file_holds_none() {
+    let home = Home::new("https://imports.example.com", "");
+    home.write("api-key", "\n");
+    insta::assert_snapshot!(said(&home.run(&["check"]), &home, None));
+}
+
+#[test]
+fn the_state_directory_is_none() {
+    let home = Home::new(
+        "https://imports.example.com",
+        "[state]\ndirectory = \"api-key\"\n",
+    );
+    insta::assert_snapshot!(said(&home.run(&["check"]), &home, None));
+}
+
+/// What each answer of the server is told as.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_request_brings() {
+    let simulator = simulator().await;
+    let home = Home::new(simulator.base_url().as_str(), "");
+    let mut told = String::new();
+    let port = simulator.base_url().port();
+    let mut tell = |heading: &str, port: Option<u16>| {
+        let ended = home.run(&["check", "--online"]);
+        let said = said(&ended, &home, port);
+        let online: Vec<&str> = said
+            .lines()
+            .skip_while(|line| !line.contains("online"))
+            .collect();
+        let code = ended.code.unwrap();
+        writeln!(
+            told,
+            "# {heading}\n[exit code {code}]\n{}\n",
+            online.join("\n")
+        )
+        .unwrap();
+    };
+    let with = |status: u16, headers: &[(&str, &str)], body: &str| Fault::Status {
+        status,
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        body: body.as_bytes().to_vec(),
+    };
+    for (heading, fault) in [
+        (
+            "a rate that is told",
+            with(200, &[("X-RateLimit-Remaining", "1")], "[]"),
+        ),
+        (
+            "over the rate",
+            with(
+                429,
+                &[("Retry-After", "20")],
+                r#"{"code":40008,"message":"Over limit"}"#,
+            ),
+        ),
+        (
+            "a bad key",
+            with(
+                200,
+                &[],
+                r#"{"code":40127,"message":"Developer authentication failed"}"#,
+            ),
+        ),
+        (
+            "a plan too small",
+            with(200, &[], r#"{"code":40378,"message":"no"}"#),
+        ),
+        (
+            "nothing at the URL",
+            with(404, &[], "<html><title>Not found</title></html>"),
+        ),
+        (
+            "a redirect",
+            with(302, &[("Location", "https://elsewhere.example.com/x")], ""),
+        ),
+        (
+            "their trouble",
+            with(
+                500,
+                &[],
+                r#"{"code":50000,"message":"Internal system error"}"#,
+            ),
+        ),
+        (
+            "a page",
+            with(200, &[], "<html><title>Welcome</title></html>"),
+        ),
+    ] {
+        simulator
+            .control()
+            .change(|world| world.next_faults.push_back(fault));
+        tell(heading, port);
+    }
+    simulator.stop().await;
+    tell("nobody there", port);
+    insta::assert_snapshot!(told);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_in_order_online() {

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::exit::Exit;
+use crate::cli::told;
 use crate::notice::safe;
 
 /// What was checked, in order.
@@ -20,6 +21,8 @@ struct Line {
     mark: Mark,
     what: String,
     found: String,
+    /// What belongs to it, below it.
+    details: Vec<String>,
     /// What to do about it; empty where nothing is to be done.
     cure: String,
 }
@@ -44,14 +47,33 @@ impl Checklist {
 
     /// Not in order.
     pub(super) fn bad(&mut self, what: &str, found: &str, cure: &str, exit: Exit) {
+        self.bad_with(what, found, &[], cure, exit);
+    }
+
+    /// The same, with details.
+    pub(super) fn bad_with(
+        &mut self,
+        what: &str,
+        found: &str,
+        details: &[String],
+        cure: &str,
+        exit: Exit,
+    ) {
         self.line(Mark::Bad, what, found, cure);
+        if let Some(line) = self.lines.last_mut() {
+            line.details = details.iter().map(|text| safe::one_line(text)).collect();
+        }
         self.exit = Some(self.exit.map_or(exit, |worst| worst.or(exit)));
     }
 
     /// An error, which says itself what to do.
     pub(super) fn error(&mut self, what: &str, error: &anyhow::Error, exit: Exit) {
-        let text = safe::causes(error.as_ref());
-        self.bad(what, &text, "", exit);
+        // What it came from, and where it tells of several ways, has lines of its own.
+        let said = told(error);
+        let mut lines = said.lines();
+        let first = lines.next().unwrap_or_default();
+        let details: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+        self.bad_with(what, first, &details, "", exit);
     }
 
     /// An error that may pass, and holds nothing up.
@@ -65,6 +87,7 @@ impl Checklist {
             mark,
             what: what.to_owned(),
             found: safe::one_line(found),
+            details: Vec::new(),
             cure: cure.to_owned(),
         });
     }
@@ -91,9 +114,16 @@ impl Checklist {
                 Mark::Bad => (AnsiColor::Red.on_default(), "✘"),
             };
             let Line {
-                what, found, cure, ..
+                what,
+                found,
+                details,
+                cure,
+                ..
             } = line;
             writeln!(out, "{style}{sign}{style:#} {what:<width$}  {found}")?;
+            for detail in details {
+                writeln!(out, "  {:<width$}    {detail}", "")?;
+            }
             if !cure.is_empty() {
                 let faint = Style::new().dimmed();
                 writeln!(out, "  {:<width$}  {faint}→ {cure}{faint:#}", "")?;

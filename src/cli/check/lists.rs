@@ -43,19 +43,18 @@ fn check_file(list: &mut Checklist, path: &Path, is_of_system: bool) {
             list.good(what, &format!("{shown}: {}", counted(contents.ids, "id")));
         }
         Ok(contents) => {
-            let more = if contents.unusable > contents.shown.len() as u64 {
-                "; …"
-            } else {
-                ""
-            };
-            list.bad(
+            let mut details = contents.shown;
+            if contents.unusable > details.len() as u64 {
+                details.push("…".to_owned());
+            }
+            list.bad_with(
                 what,
                 &format!(
-                    "{shown}: {}, {}: {}{more}",
+                    "{shown}: {}, {}",
                     counted(contents.ids, "id"),
                     counted(contents.unusable, "unusable line"),
-                    contents.shown.join("; ")
                 ),
+                &details,
                 "mend these lines; the others are watched",
                 Exit::Usage,
             );

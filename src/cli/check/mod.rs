@@ -8,7 +8,9 @@ mod lists;
 mod online;
 mod service;
 
+use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -21,7 +23,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::{Context, daemon};
 use crate::notice::amount::counted;
 use crate::notifier::desktop::{self, has_session_bus};
-use crate::settings::{Account, Desktop, key};
+use crate::settings::{Account, Desktop, key, locate};
 use crate::store::Store;
 use crate::store::directory::StateDir;
 use crate::store::doorbell;
@@ -39,14 +41,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let runtime = daemon::runtime()?;
     let mut list = Checklist::default();
-    match &context.settings.file {
-        Some(file) => list.good("settings", &file.display().to_string()),
-        None => list.note(
-            "settings",
-            "there is no settings file; the defaults apply",
-            "write ~/.config/importwatch/config.toml if you need others",
-        ),
-    }
+    check_settings(&mut list, context);
     let mut keys = Vec::new();
     for (name, account) in &context.settings.accounts {
         check_url(&mut list, name, account);
@@ -68,6 +63,38 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     }
     list.print(context.flags.quiet)?;
     Ok(list.exit())
+}
+
+/// Where the settings are, and who can change them: whoever can has the keys sent where they like.
+fn check_settings(list: &mut Checklist, context: &Context) {
+    let what = "settings";
+    let Some(file) = &context.settings.file else {
+        let usual = locate::usual(&context.environment);
+        list.note(
+            what,
+            "there is no settings file; the defaults apply",
+            &format!("write {} if you need others", usual.display()),
+        );
+        return;
+    };
+    let shown = file.display();
+    match fs::metadata(file) {
+        Ok(metadata) if metadata.mode() & 0o002 != 0 => list.bad(
+            what,
+            &format!("everybody on this machine can change {shown}, and so where your key goes"),
+            &format!("run: chmod o-w {shown}"),
+            Exit::Usage,
+        ),
+        Ok(metadata) if metadata.mode() & 0o020 != 0 => {
+            let group = group_name(metadata.gid());
+            list.good(
+                what,
+                &format!("{shown}; members of the group {group} can change it"),
+            );
+        }
+        Ok(_) => list.good(what, &shown.to_string()),
+        Err(error) => list.error(what, &error.into(), Exit::Usage),
+    }
 }
 
 fn check_url(list: &mut Checklist, name: &AccountName, account: &Account) {
@@ -183,24 +210,40 @@ fn check_state(list: &mut Checklist, context: &Context) -> Option<Store> {
 
 fn check_writers(list: &mut Checklist, directory: &StateDir) {
     let path = directory.path().display();
-    match directory.writers() {
-        Ok((_, true)) => list.bad(
+    let writers = match directory.writers() {
+        Ok(writers) => writers,
+        Err(error) => {
+            let error = anyhow::Error::new(error).context(format!("look at {path}"));
+            return list.error("state", &error, Exit::Store);
+        }
+    };
+    for open in &writers.open_to_all {
+        let open = open.display();
+        list.bad(
             "state",
-            &format!("everybody on this machine can write in {path}"),
-            &format!("chmod o-w {path}"),
+            &format!("everybody on this machine can write to {open}"),
+            &format!("run: chmod o-w {open}"),
             Exit::Usage,
-        ),
-        Ok((Some(group), false)) => {
-            let known = Group::from_gid(Gid::from_raw(group)).ok().flatten();
-            let name = known.map_or_else(|| group.to_string(), |known| known.name);
+        );
+    }
+    match writers.group {
+        Some(group) => {
+            let group = group_name(group);
             list.good(
                 "state",
-                &format!("{path}; members of the group {name} can write there"),
+                &format!("{path}; members of the group {group} can write there"),
             );
         }
-        Ok((None, false)) => list.good("state", &format!("{path}; only its owner can write there")),
-        Err(error) => list.error("state", &error.into(), Exit::Store),
+        None if writers.open_to_all.is_empty() => {
+            list.good("state", &format!("{path}; only its owner can write there"));
+        }
+        None => {}
     }
+}
+
+fn group_name(group: u32) -> String {
+    let known = Group::from_gid(Gid::from_raw(group)).ok().flatten();
+    known.map_or_else(|| group.to_string(), |known| known.name)
 }
 
 async fn check_notifiers(list: &mut Checklist, context: &Context) {
@@ -245,7 +288,7 @@ fn check_command(list: &mut Checklist, context: &Context, program: &str) {
         None => list.bad(
             "command",
             &format!("{program} is not there, or may not be executed"),
-            "see notify.command in the settings",
+            "correct notify.command in the settings, or make the program executable: chmod +x",
             Exit::Usage,
         ),
     }

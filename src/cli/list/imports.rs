@@ -81,6 +81,7 @@ fn on_terminal(name: &str, import: &Import, standing: &Standing, width: usize, n
 fn plain(name: &str, import: &Import, standing: &Standing) -> String {
     let known = |rows: Option<u64>| rows.map_or("-".to_owned(), |rows| rows.to_string());
     let settled = standing.settled;
+    let (rows_in, rows_failed) = rows(standing);
     format!(
         "{}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>7}  {:>9}  {:>9}  {name}",
         import.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -92,9 +93,19 @@ fn plain(name: &str, import: &Import, standing: &Standing) -> String {
         settled.expired,
         settled.missing,
         settled.refused,
-        known(standing.rows_in),
-        known(standing.rows_failed),
+        known(rows_in),
+        known(rows_failed),
     )
+}
+
+/// The rows that are in the table and those that are not, as far as the server has told: where it has
+/// told nothing of any task, none is not what it told.
+fn rows(standing: &Standing) -> (Option<u64>, Option<u64>) {
+    let settled = standing.settled;
+    if settled.available + settled.partial + settled.failed == 0 {
+        return (None, None);
+    }
+    (standing.rows_in, standing.rows_failed)
 }
 
 /// An import as `--json` shows it. Fields may be added, never changed.
@@ -117,6 +128,7 @@ struct Object<'a> {
 impl<'a> Object<'a> {
     fn new(import: &'a Import, standing: &Standing) -> Self {
         let settled = standing.settled;
+        let (rows_in, rows_failed) = rows(standing);
         Self {
             import: &import.name,
             started_at: json::time(import.started_at),
@@ -128,8 +140,8 @@ impl<'a> Object<'a> {
             missing: settled.missing,
             refused: settled.refused,
             pending: standing.pending,
-            rows_in: standing.rows_in,
-            rows_failed: standing.rows_failed,
+            rows_in,
+            rows_failed,
         }
     }
 }

@@ -136,23 +136,27 @@ fn what_is_there_and_cannot_be_used_is_told() {
     let general = [("IMPORTWATCH_API_KEY", "general")];
     assert_eq!(
         place.message("a", &general),
-        "cannot read the file DIR/key, which should hold a key: \
+        "cannot read the file DIR/key, which should hold a key; put the key of the Agent there \
+         and nothing else, or name its file with api_key_file: \
          No such file or directory (os error 2)"
     );
     let long = vec![b'k'; 4097];
     for (text, expected) in [
         (
             &b" \n"[..],
-            "the file DIR/key does not hold a key: it is empty",
+            "the file DIR/key does not hold a key; put the key of the Agent there and nothing else, \
+             or name its file with api_key_file: it is empty",
         ),
         (
             b"two words",
-            "the file DIR/key does not hold a key: it contains a character that no key has \
+            "the file DIR/key does not hold a key; put the key of the Agent there and nothing else, \
+             or name its file with api_key_file: it contains a character that no key has \
              (white space, a control character, or one outside ASCII)",
         ),
         (
             b"k\xffy",
-            "the file DIR/key does not hold a key: it contains a character that no key has \
+            "the file DIR/key does not hold a key; put the key of the Agent there and nothing else, \
+             or name its file with api_key_file: it contains a character that no key has \
              (white space, a control character, or one outside ASCII)",
         ),
         (
@@ -170,13 +174,15 @@ fn what_is_there_and_cannot_be_used_is_told() {
     fs::create_dir(place.0.path().join("key")).unwrap();
     assert_eq!(
         place.message("a", &general),
-        "cannot read the file DIR/key, which should hold a key: it is not a file"
+        "cannot read the file DIR/key, which should hold a key; put the key of the Agent there \
+         and nothing else, or name its file with api_key_file: it is not a file"
     );
 
     let place = Place::with("[accounts.a]\n");
     assert_eq!(
         place.message("a", &[("IMPORTWATCH_API_KEY", "s3cret key")]),
-        "$IMPORTWATCH_API_KEY does not hold a key: it contains a character that no key has \
+        "$IMPORTWATCH_API_KEY does not hold a key; set it to the key of the Agent, or unset it: \
+         it contains a character that no key has \
          (white space, a control character, or one outside ASCII)"
     );
 }

@@ -264,14 +264,14 @@ fn mistakes_in_variables_name_them() {
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "5000"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: 5000 is out of range: expected 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCHSIZE", "5"), @r#"
     environment variable IMPORTWATCH__POLL__BATCHSIZE: unknown key poll.batchsize; expected one of policy, initial_interval, multiplier, max_interval, batch_size, connect_timeout, request_timeout
-    help: did you mean `batch_size`?
+    help: did you mean `IMPORTWATCH__POLL__BATCH_SIZE`?
     "#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POL__BATCH_SIZE", "5"), @r#"
     environment variable IMPORTWATCH__POL__BATCH_SIZE: unknown key pol; expected one of accounts, watch, poll, notify, log, state
-    help: did you mean `poll`?
+    help: did you mean `IMPORTWATCH__POLL__BATCH_SIZE`?
     "#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL", "5"), @"environment variable IMPORTWATCH__POLL: names no setting; expected a form such as IMPORTWATCH__POLL__MAX_INTERVAL");
-    insta::assert_snapshot!(variable("IMPORTWATCH__STATE__DIRECTORY", "here"), @"environment variable IMPORTWATCH__STATE__DIRECTORY: expected an absolute path");
+    insta::assert_snapshot!(variable("IMPORTWATCH__STATE__DIRECTORY", "here"), @r#"environment variable IMPORTWATCH__STATE__DIRECTORY: "here" is not an absolute path, as a variable needs one"#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__MAX_INTERVAL", "1s"), @"environment variable IMPORTWATCH__POLL__MAX_INTERVAL: 1s is below poll.initial_interval, which is 2s");
 }
 
@@ -415,7 +415,7 @@ fn each_item_of_a_list_has_its_place() {
       | ^^^
     "#);
     insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__FILES", "/a::/b"), @"environment variable IMPORTWATCH__WATCH__FILES: the path is empty; leave it out if it is not needed");
-    insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__FILES", "/a:b"), @"environment variable IMPORTWATCH__WATCH__FILES: expected an absolute path");
+    insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__FILES", "/a:b"), @r#"environment variable IMPORTWATCH__WATCH__FILES: "b" is not an absolute path, as a variable needs one"#);
     let long = format!("good {}", "x".repeat(129));
     insta::assert_snapshot!(variable("IMPORTWATCH__WATCH__IDS", &long), @r#"environment variable IMPORTWATCH__WATCH__IDS: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…" is not an id: it has 129 bytes; an id has at most 128"#);
 }
