@@ -1,5 +1,6 @@
 //! The exit codes: the one table that scripts rely on.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::daemon::DaemonError;
@@ -64,4 +65,13 @@ impl From<Exit> for ExitCode {
 pub(super) fn of(error: &anyhow::Error) -> Exit {
     let store = error.is::<StoreError>() || error.is::<LockError>() || error.is::<DaemonError>();
     if store { Exit::Store } else { Exit::Usage }
+}
+
+/// The database that an error says to be damaged, if it does.
+pub(super) fn damaged(error: &anyhow::Error) -> Option<&Path> {
+    let of_daemon = error.downcast_ref().and_then(|error| match error {
+        DaemonError::Store(error) => Some(error),
+        _ => None,
+    });
+    error.downcast_ref::<StoreError>().or(of_daemon)?.damaged()
 }

@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context as _, bail};
 
-use crate::cli::{find, output};
+use crate::cli::{find, open_store, output};
 use crate::clock;
 use crate::notice::amount::counted;
 use crate::store::Store;
@@ -62,7 +62,7 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn open(directory: &StateDir, add: Add) -> anyhow::Result<Self> {
         Ok(Self {
-            store: Store::open(directory)?,
+            store: open_store(directory)?,
             directory: directory.clone(),
             add,
             tally: Tally::default(),

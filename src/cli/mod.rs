@@ -22,7 +22,7 @@ mod show;
 mod times;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
@@ -32,6 +32,8 @@ use crate::notice::safe;
 use crate::settings::environment::Environment;
 use crate::settings::{Settings, load};
 use crate::store::directory::StateDir;
+use crate::store::error::StoreError;
+use crate::store::{Store, aside};
 use crate::telemetry;
 
 const AFTER_HELP: &str = "To begin, put the key of your Agent into $IMPORTWATCH_API_KEY, or name its \
@@ -126,6 +128,15 @@ impl Context {
     }
 }
 
+/// Opens the store, and says so if a damaged one had to be set aside for that.
+fn open_store(directory: &StateDir) -> Result<Store, StoreError> {
+    let store = Store::open(directory)?;
+    if let Some(recovery) = store.recovery() {
+        output::say(&format!("importwatch: {}", recovery.told()));
+    }
+    Ok(store)
+}
+
 /// Runs the command that the process was called with.
 #[must_use]
 pub fn run() -> Exit {
@@ -145,12 +156,9 @@ pub fn run() -> Exit {
         Ok(exit) => exit,
         Err(error) if output::is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
-            let text = format!("importwatch: {}", told(&error));
-            if telemetry::is_in_journal() {
-                // By this the journal knows a line of standard error for an error.
-                output::say(&format!("<3>{}", text.replace('\n', "\n<3>")));
-            } else {
-                output::say(&text);
+            complain(&told(&error));
+            if let Some(database) = exit::damaged(&error) {
+                heal(database);
             }
             exit::of(&error)
         }
@@ -172,6 +180,33 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => demo::run(&flags, &environment, &arguments),
         Command::Completions(arguments) => completions::run(Arguments::command(), &arguments),
         Command::Man(arguments) => man::run(Arguments::command(), &arguments),
+    }
+}
+
+/// Sets a database aside that has turned out to be damaged, so that the next command, or a daemon that
+/// is started again, can go on.
+fn heal(database: &Path) {
+    let Some(directory) = database.parent() else {
+        return;
+    };
+    let said = match StateDir::open(directory).and_then(|directory| aside::recover(&directory)) {
+        Ok(Some(recovery)) => format!("{}; now run it again", recovery.told()),
+        Ok(None) => {
+            "a second look found nothing wrong with it; check the disk, and run it again".to_owned()
+        }
+        Err(error) => told(&error.into()),
+    };
+    complain(&said);
+}
+
+/// Says an error to the person at the terminal, or to the journal.
+fn complain(what: &str) {
+    let text = format!("importwatch: {what}");
+    if telemetry::is_in_journal() {
+        // By this the journal knows a line of standard error for an error.
+        output::say(&format!("<3>{}", text.replace('\n', "\n<3>")));
+    } else {
+        output::say(&text);
     }
 }
 

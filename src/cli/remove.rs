@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::cli::{find, output};
+use crate::cli::{find, open_store, output};
 use crate::notice::amount::counted;
 use crate::notice::safe;
 use crate::store::Store;
@@ -51,7 +51,7 @@ pub(super) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let directory = context.state()?;
     let mut removal = Removal {
-        store: Store::open(&directory)?,
+        store: open_store(&directory)?,
         lists: Lists::read(context),
         pending: 0,
         settled: 0,

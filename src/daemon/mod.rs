@@ -178,6 +178,14 @@ pub async fn serve(
     let doorbell = Doorbell::bind(&setup.directory, &lock).map_err(DaemonError::Doorbell)?;
     let alarm = Alarm::new().map_err(DaemonError::Timer)?;
     let mut store = Store::open(&setup.directory)?;
+    if let Some(recovery) = store.recovery() {
+        tracing::error!(
+            set_aside = ?recovery.aside,
+            tasks = recovery.tasks,
+            whole = recovery.whole,
+            "the database was damaged and has been set aside; a new one holds what could be read from it"
+        );
+    }
     let (channels, kept) = channels_of(&setup.notices);
     store.keep_channels(&kept)?;
     let mut schedule = Schedule::new(setup.schedule)?;
@@ -257,6 +265,7 @@ async fn turn(
                     None => {}
                 }
             }
+            error = relay.broken() => return Err(error.into()),
             Some(landed) = daemon.polls.join_next() => {
                 daemon.land(landed.map_err(DaemonError::Broken)?);
             }

@@ -63,7 +63,7 @@ async fn tell(turn: &mut Turn, command: &CommandNotifier, failing: &mut Failing)
     let channel = turn.line.channel;
     let results = match turn.with(move |store| store.results(channel)).await {
         Ok(results) => results,
-        Err(error) => return turn.unread(&error),
+        Err(error) => return turn.unread(error),
     };
     failing.retain(|key, _| results.iter().any(|(import, ..)| import.key == *key));
     let now = clock::now();
@@ -94,7 +94,7 @@ async fn deliver(
 ) -> Next {
     let report = match read(turn, import.key).await {
         Ok(report) => report,
-        Err(error) => return turn.unread(&error),
+        Err(error) => return turn.unread(error),
     };
     let line = match report.line(import, standing) {
         Ok(line) => line,
@@ -151,7 +151,7 @@ async fn deliver(
 async fn told(turn: &mut Turn, keys: Vec<OutboxKey>) -> Next {
     match turn.with(move |store| store.told(&keys)).await {
         Ok(()) => turn.delivered(),
-        Err(error) => turn.unnoted(&error),
+        Err(error) => turn.unnoted(error),
     }
 }
 

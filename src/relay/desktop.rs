@@ -108,7 +108,7 @@ impl Screen {
         let sight = self.turn.with(move |store| Sight::of(store, &known)).await;
         let sight = match sight {
             Ok(sight) => sight,
-            Err(error) => return self.turn.unread(&error),
+            Err(error) => return self.turn.unread(error),
         };
         let wall = clock::wall();
         self.living.look(sight.pending, wall);
@@ -190,7 +190,7 @@ impl Screen {
         let work = move |store: &mut Store| store.told_of(Channel::Desktop, &told);
         match self.turn.with(work).await {
             Ok(()) => self.turn.delivered(),
-            Err(error) => self.turn.unnoted(&error),
+            Err(error) => self.turn.unnoted(error),
         }
     }
 
@@ -217,7 +217,7 @@ impl Screen {
         }
         match self.turn.with(move |store| store.told(&keys)).await {
             Ok(()) => self.turn.delivered(),
-            Err(error) => self.turn.unnoted(&error),
+            Err(error) => self.turn.unnoted(error),
         }
     }
 
@@ -273,7 +273,7 @@ impl Screen {
             .with(move |store| store.tasks_of_news(Channel::Desktop, &read, TASKS));
         let tasks = match read.await {
             Ok(tasks) => tasks,
-            Err(error) => return self.turn.unread(&error),
+            Err(error) => return self.turn.unread(error),
         };
         let tasks = tasks.into_iter().filter_map(|watch| match watch.state {
             State::Settled { at, settlement } => Some(TaskNews {

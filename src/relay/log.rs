@@ -25,7 +25,7 @@ async fn tell(turn: &mut Turn) -> Next {
     let rows = turn.with(move |store| store.waiting(channel, OutboxKey::START, PAGE));
     let rows = match rows.await {
         Ok(rows) => rows,
-        Err(error) => return turn.unread(&error),
+        Err(error) => return turn.unread(error),
     };
     let Some((keys, notice)) = first(rows) else {
         return Next::Rest;
@@ -33,7 +33,7 @@ async fn tell(turn: &mut Turn) -> Next {
     log::write(&notice);
     match turn.with(move |store| store.told(&keys)).await {
         Ok(()) => turn.delivered(),
-        Err(error) => turn.unnoted(&error),
+        Err(error) => turn.unnoted(error),
     }
 }
 

@@ -55,6 +55,35 @@ pub struct Relay {
     stop: CancellationToken,
     /// Whether notices go out without waiting for others to join them.
     hurry: watch::Sender<bool>,
+    broken: Arc<Broken>,
+}
+
+/// An error of the store that will not pass, for whoever ends the daemon by it.
+#[derive(Debug, Default)]
+struct Broken {
+    error: Mutex<Option<StoreError>>,
+    given: Notify,
+}
+
+impl Broken {
+    fn give(&self, error: StoreError) {
+        let mut place = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        place.get_or_insert(error);
+        self.given.notify_one();
+    }
+
+    async fn taken(&self) -> StoreError {
+        loop {
+            let error = {
+                let mut place = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+                place.take()
+            };
+            match error {
+                Some(error) => return error,
+                None => self.given.notified().await,
+            }
+        }
+    }
 }
 
 /// What the relay and the loop of one notifier tell each other.
@@ -77,6 +106,7 @@ impl Relay {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             hurry: watch::Sender::new(false),
+            broken: Arc::default(),
         };
         relay.begin(notifiers, manners, &TaskTracker::new());
         relay
@@ -107,6 +137,7 @@ impl Relay {
                 hurry: self.hurry.subscribe(),
                 stop: self.stop.clone(),
                 away: None,
+                broken: Arc::clone(&self.broken),
             };
             self.channels.push(line);
             let (before, manners) = (before.clone(), manners.clone());
@@ -136,6 +167,13 @@ impl Relay {
                 line.wake.notify_one();
             }
         }
+    }
+
+    /// The store's error that keeps a notifier from going on, once there is one that will not pass.
+    ///
+    /// Cancel safe: dropped, it has only waited for less.
+    pub async fn broken(&self) -> StoreError {
+        self.broken.taken().await
     }
 
     /// Delivers what there is, for at most `limit`, and says what is left; then stops.

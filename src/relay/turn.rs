@@ -2,13 +2,14 @@
 //!
 //! It never tries a notifier that is away more often because there is more to tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::notice::safe;
-use crate::relay::{Line, SharedStore, with};
+use crate::relay::{Broken, Line, SharedStore, with};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -35,6 +36,7 @@ pub(super) struct Turn {
     pub(super) line: Line,
     pub(super) hurry: watch::Receiver<bool>,
     pub(super) stop: CancellationToken,
+    pub(super) broken: Arc<Broken>,
     /// How long to wait after the next failure, while deliveries fail.
     pub(super) away: Option<Duration>,
 }
@@ -106,12 +108,21 @@ impl Turn {
     }
 
     /// The outbox cannot be read.
-    pub(super) fn unread(&mut self, error: &StoreError) -> Next {
-        self.failed(error, "the outbox cannot be read")
+    pub(super) fn unread(&mut self, error: StoreError) -> Next {
+        self.broken(error, "the outbox cannot be read")
     }
 
     /// What was told cannot be noted.
-    pub(super) fn unnoted(&mut self, error: &StoreError) -> Next {
-        self.failed(error, "what was told cannot be noted; it may be told again")
+    pub(super) fn unnoted(&mut self, error: StoreError) -> Next {
+        self.broken(error, "what was told cannot be noted; it may be told again")
+    }
+
+    /// The store failed: for now, or so that nobody can go on with it.
+    fn broken(&mut self, error: StoreError, what: &'static str) -> Next {
+        let next = self.failed(&error, what);
+        if !error.is_transient() {
+            self.broken.give(error);
+        }
+        next
     }
 }

@@ -12,7 +12,7 @@ use crate::notice::channel::Channel;
 use crate::schedule::memory::Memory;
 use crate::store::Store;
 use crate::store::error::{Cause, StoreError};
-use crate::store::rows;
+use crate::store::rows::{self, Columns};
 
 impl Store {
     /// What is remembered of `account`; `None` if nothing ever was.
@@ -29,15 +29,7 @@ impl Store {
                 FROM memory m JOIN account a ON a.key = m.account WHERE a.name = ?1",
                 [account.as_str()],
                 "memory",
-                |mut columns| {
-                    Ok(Memory {
-                        answered: columns.get()?,
-                        knows_an_id: columns.get()?,
-                        batch_limit: columns.get()?,
-                        requests_per_minute: columns.get()?,
-                        told: columns.parse_if_any()?,
-                    })
-                },
+                |mut columns| memory(&mut columns),
             )
         })
     }
@@ -85,6 +77,17 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Reads `answered, knows_an_id, batch_limit, requests_per_minute, told`.
+pub(super) fn memory(columns: &mut Columns<'_, '_>) -> Result<Memory, Cause> {
+    Ok(Memory {
+        answered: columns.get()?,
+        knows_an_id: columns.get()?,
+        batch_limit: columns.get()?,
+        requests_per_minute: columns.get()?,
+        told: columns.parse_if_any()?,
+    })
 }
 
 fn remember(conn: &Connection, account: &AccountName, memory: &Memory) -> Result<i64, Cause> {

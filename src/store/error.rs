@@ -125,9 +125,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The file is damaged, or no database.
-    #[error(
-        "{doing} ({path}): the file is damaged; move it away together with its -wal and -shm, put back a copy or start anew"
-    )]
+    #[error("{doing} ({path}): the file is damaged")]
     Damaged {
         /// What was to be done.
         doing: &'static str,
@@ -139,7 +137,7 @@ pub enum StoreError {
     },
     /// A row holds what this program never writes.
     #[error(
-        "{doing} ({path}): row {row} of table `{table}` is not readable; something else has written to the file, put back a copy or start anew"
+        "{doing} ({path}): row {row} of table `{table}` is not readable; something else has written to the file"
     )]
     Row {
         /// What was to be done.
@@ -153,6 +151,34 @@ pub enum StoreError {
         /// What is wrong with it.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The file that was opened is no longer the one in the directory.
+    #[error(
+        "use {path}: it is no longer the file that was opened; it was set aside since it was damaged, or moved away; run it again"
+    )]
+    Replaced {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another program is putting another file in its place.
+    #[error("use {path}: another program is setting it aside since it is damaged; try again")]
+    Gate {
+        /// The database.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is damaged, and cannot be set aside.
+    #[error(
+        "set {path} aside, which is damaged: check that its directory is writable and not full, or move it away together with its -wal and -shm"
+    )]
+    SetAside {
+        /// The database.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
     },
     /// Anything else that SQLite may say.
     #[error("{doing} ({path}): SQLite could not do it; check the file and its disk")]
@@ -173,7 +199,20 @@ impl StoreError {
     /// stored.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Full { .. })
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Full { .. } | Self::Gate { .. }
+        )
+    }
+
+    /// The database, if this says that it is damaged; [`recover`](crate::store::aside::recover) finds
+    /// out whether it is.
+    #[must_use]
+    pub fn damaged(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { path, .. } | Self::Row { path, .. } => Some(path),
+            _ => None,
+        }
     }
 
     /// Sorts what happened while `doing` something with the database at `path`.

@@ -3,16 +3,18 @@
 //!
 //! It never reads time, never waits for the network, and never decides: each call is one blocking
 //! step that is stored entirely or not at all. What it reads back it parses; a row that it did not
-//! write is an error, not a guess.
+//! write is an error, not a guess. A damaged file is set aside, never deleted.
 
 pub mod accounts;
 pub mod add;
+pub mod aside;
 pub mod budget;
 pub mod changes;
 pub mod directory;
 pub mod doorbell;
 pub mod error;
 mod filesystem;
+mod gate;
 pub mod imports;
 pub mod lock;
 pub mod news;
@@ -20,6 +22,7 @@ pub mod outbox;
 pub mod prune;
 pub mod remove;
 mod rows;
+mod salvage;
 mod schema;
 pub mod settle;
 mod tally;
@@ -27,13 +30,18 @@ pub mod watches;
 
 use std::fs::{self, File};
 use std::io;
+use std::mem;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
 
+use crate::store::aside::Recovery;
 use crate::store::directory::StateDir;
 use crate::store::error::{Cause, StoreError};
+use crate::store::gate::{Gate, Identity};
 use crate::store::schema::Format;
 
 /// The database, in the state directory.
@@ -53,10 +61,17 @@ const CHUNK: usize = 10_000;
 pub struct Store {
     conn: Connection,
     path: PathBuf,
+    /// The file that is open, which may have lost its place in the directory.
+    identity: Identity,
+    recovery: Option<Recovery>,
+    // Let go after the connection.
+    gate: Gate,
 }
 
 impl Store {
     /// Opens the database in `dir`, makes it if there is none, and brings an older one up to date.
+    /// One that is damaged is set aside first, and what can be read from it is in the new one
+    /// ([`Self::recovery`]).
     ///
     /// # Errors
     ///
@@ -68,10 +83,53 @@ impl Store {
                 version: rusqlite::version(),
             });
         }
+        match Self::open_as_it_is(dir) {
+            Err(StoreError::Damaged { .. }) => {
+                let recovery = aside::recover(dir)?;
+                let mut store = Self::open_as_it_is(dir)?;
+                store.recovery = recovery;
+                Ok(store)
+            }
+            other => other,
+        }
+    }
+
+    fn open_as_it_is(dir: &StateDir) -> Result<Self, StoreError> {
         let path = dir.path().join(DATABASE);
+        let denied = |source| StoreError::Directory {
+            path: dir.path().to_owned(),
+            source,
+        };
+        let gate = Gate::of(dir.path()).map_err(denied)?;
+        let passed = gate.pass().map_err(denied)?;
         create(dir, &path)?;
+        let metadata = fs::metadata(&path).map_err(denied)?;
+        // An empty file is nothing that was ever made here.
+        let is_cut = metadata.len() == 0;
+        if is_cut || metadata.nlink() > 1 && aside::is_interrupted(dir, &path).map_err(denied)? {
+            let source = ffi::Error::new(ffi::SQLITE_NOTADB);
+            return Err(StoreError::Damaged {
+                doing: "open the store",
+                path,
+                source: rusqlite::Error::SqliteFailure(source, None),
+            });
+        }
+        let identity = Identity::of(&path).map_err(denied)?;
         let conn = connect(&path)?;
-        Ok(Self { conn, path })
+        drop(passed);
+        Ok(Self {
+            conn,
+            path,
+            identity,
+            recovery: None,
+            gate,
+        })
+    }
+
+    /// What was done when it was opened because the database was damaged, if it was.
+    #[must_use]
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
     }
 
     /// Where the database is.
@@ -99,6 +157,12 @@ impl Store {
         doing: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T, Cause>,
     ) -> Result<T, StoreError> {
+        // While this is held, no one sets the file aside.
+        let _passed = self.gate.pass().map_err(|source| StoreError::Gate {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.is_in_place()?;
         let conn = &mut self.conn;
         let attempt = || {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -115,11 +179,37 @@ impl Store {
         doing: &'static str,
         body: impl FnOnce(&Connection) -> Result<T, Cause>,
     ) -> Result<T, StoreError> {
+        self.is_in_place()?;
         let attempt = || {
             let tx = self.conn.unchecked_transaction()?;
             body(&tx)
         };
         attempt().map_err(|cause| StoreError::sort(doing, &self.path, cause))
+    }
+
+    /// Whether the file that is open is still the one that others open: what is written to another
+    /// is lost.
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        match Identity::of(&self.path) {
+            Ok(found) if found == self.identity => Ok(()),
+            _ => Err(StoreError::Replaced {
+                path: self.path.clone(),
+            }),
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Whoever closes the last connection deletes the log, by its name: that of another file, if
+        // this one was set aside.
+        let passed = self.gate.pass();
+        if passed.is_err() || self.is_in_place().is_err() {
+            let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            drop(self.conn.set_db_config(no_checkpoint, true));
+        }
+        // It ends with the gate, which is let go after the connection.
+        mem::forget(passed);
     }
 }
 

@@ -278,6 +278,52 @@ fn what_has_been_kept_long_enough_goes_at_the_start() {
     assert_eq!(left[0]["id"], last.to_string());
 }
 
+/// What is damaged under a running daemon ends it, and is set aside by that; the next goes on with
+/// what could be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_on_a_damaged_database_ends_and_the_next_goes_on() {
+    let simulator = simulator().await;
+    let home = Home::new(simulator.base_url().as_str(), "");
+    simulator.control().change(|world| {
+        world.add("one".parse().unwrap(), Plan::never(10));
+        world.add("two".parse().unwrap(), Plan::never(10));
+        let ended = Plan::ends(10, Duration::ZERO, Ending::Available);
+        world.add("three".parse().unwrap(), ended);
+    });
+    home.run(&["add", "one", "two"]);
+    let daemon = home.daemon(&[]);
+    assert!(simulator.control().received(1).await);
+    let state = home.path(".local/state/importwatch");
+    let connection = rusqlite::Connection::open(state.join("state.db")).unwrap();
+    let sql = "INSERT INTO outbox (channel, committed_at, watch)
+        VALUES ('log', 9223372036854775807, 1)";
+    connection.execute_batch(sql).unwrap();
+    drop(connection);
+    home.run(&["add", "three"]);
+    assert_eq!(daemon.wait().code(), Some(5), "{}", home.log());
+    let log = home.log();
+    assert!(log.contains("is not readable"), "{log}");
+    let aside = state.join("state-damaged-1.db");
+    let said = format!(
+        "the database was damaged: it was set aside as {}",
+        aside.display()
+    );
+    assert!(log.contains(&said), "{log}");
+    assert!(aside.exists());
+    simulator.control().change(|world| {
+        for id in ["one", "two"] {
+            world.forget(&id.parse().unwrap());
+            let plan = Plan::ends(10, Duration::ZERO, Ending::Available);
+            world.add(id.parse().unwrap(), plan);
+        }
+    });
+    assert!(home.daemon(&["--until-settled"]).wait().success());
+    let listed = home.list(&["--settled"]);
+    let ids: Vec<&Value> = listed.iter().map(|task| &task["id"]).collect();
+    assert_eq!(ids, ["one", "two", "three"]);
+    assert_eq!(settled_events(&home.log()).len(), 3);
+}
+
 /// Killed at twenty moments, started again each time: each task has one outcome, and its event is in
 /// the log; twice only for what was being told at the moment of a kill.
 #[tokio::test(flavor = "multi_thread")]

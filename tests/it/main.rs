@@ -32,6 +32,7 @@ mod store;
 mod store_budget;
 mod store_calls;
 mod store_crash;
+mod store_damage;
 mod store_model;
 mod support;
 mod telemetry;

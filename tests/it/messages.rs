@@ -294,7 +294,7 @@ fn state_directories() {
         "state/state.db",
         "This is a text, and no database at all.\n",
     );
-    all.call("list");
+    all.call("list").call("list").call("check");
     fs::remove_file(home.path("state/state.db")).unwrap();
     let connection = rusqlite::Connection::open(home.path("state/state.db")).unwrap();
     connection.execute_batch("CREATE TABLE theirs (x)").unwrap();

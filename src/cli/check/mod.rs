@@ -20,13 +20,13 @@ use url::Host;
 use crate::account::{AccountName, ApiKey};
 use crate::cli::check::checklist::Checklist;
 use crate::cli::exit::{self, Exit};
-use crate::cli::{Context, daemon};
+use crate::cli::{Context, daemon, open_store};
 use crate::notice::amount::counted;
 use crate::notifier::desktop::{self, has_session_bus};
 use crate::settings::{Account, Desktop, key, locate};
-use crate::store::Store;
 use crate::store::directory::StateDir;
 use crate::store::doorbell;
+use crate::store::{Store, aside};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -170,7 +170,14 @@ fn check_state(list: &mut Checklist, context: &Context) -> Option<Store> {
         }
     };
     check_writers(list, &directory);
-    let opened = Store::open(&directory).and_then(|store| {
+    let store = check_store(list, &directory);
+    check_set_aside(list, &directory);
+    store
+}
+
+/// The store, if it can be opened, and who is at work on it.
+fn check_store(list: &mut Checklist, directory: &StateDir) -> Option<Store> {
+    let opened = open_store(directory).and_then(|store| {
         let standing = store.standing_of_all()?;
         Ok((store, standing))
     });
@@ -190,7 +197,7 @@ fn check_state(list: &mut Checklist, context: &Context) -> Option<Store> {
             standing.pending
         ),
     );
-    if doorbell::ring(&directory) {
+    if doorbell::ring(directory) {
         list.good("daemon", "one is running on it");
     } else if standing.pending > 0 {
         list.note(
@@ -206,6 +213,25 @@ fn check_state(list: &mut Checklist, context: &Context) -> Option<Store> {
         );
     }
     Some(store)
+}
+
+/// Databases that were damaged and lie there still.
+fn check_set_aside(list: &mut Checklist, directory: &StateDir) {
+    match aside::set_aside(directory) {
+        Ok(found) => {
+            for path in found {
+                let path = path.display();
+                list.note(
+                    "damaged",
+                    &format!(
+                        "{path} was damaged and is set aside; what could be read from it is kept"
+                    ),
+                    &format!("check the disk, add again what is missing, then: rm {path}*"),
+                );
+            }
+        }
+        Err(error) => list.error("damaged", &error.into(), Exit::Store),
+    }
 }
 
 fn check_writers(list: &mut Checklist, directory: &StateDir) {

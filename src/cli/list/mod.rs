@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use crate::cli::Context;
 use crate::cli::exit::Exit;
 use crate::cli::times::Now;
-use crate::cli::{find, json, output};
+use crate::cli::{find, json, open_store, output};
 use crate::clock;
 use crate::store::Store;
 use crate::store::changes::Seq;
@@ -70,7 +70,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let directory = context.state()?;
-    let store = Store::open(&directory)?;
+    let store = open_store(&directory)?;
     let now = Now {
         at: clock::wall(),
         zone: TimeZone::system(),

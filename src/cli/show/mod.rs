@@ -17,9 +17,8 @@ use crate::cli::exit::Exit;
 use crate::cli::list::print_json;
 use crate::cli::times::Now;
 use crate::cli::words::STRONG;
-use crate::cli::{find, json, output};
+use crate::cli::{find, json, open_store, output};
 use crate::clock;
-use crate::store::Store;
 use crate::store::doorbell;
 use crate::store::watches::{Filter, Which};
 use crate::watchlist::unusable;
@@ -49,7 +48,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let directory = context.state()?;
-    let store = Store::open(&directory)?;
+    let store = open_store(&directory)?;
     let now = Now {
         at: clock::wall(),
         zone: TimeZone::system(),
