@@ -12,6 +12,7 @@
 )]
 
 mod crash;
+mod demo;
 mod desktop;
 mod idle;
 mod living;

@@ -11,21 +11,32 @@ use tempfile::TempDir;
 use crate::seed;
 
 /// A terminal that stays open after what ran in it, and ends with this value.
-struct Terminal {
+pub(crate) struct Terminal {
     folder: TempDir,
     calls: Cell<u32>,
 }
 
 impl Terminal {
+    /// One in a home where imports have been watched.
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let state = folder.path().join(".local/state/importwatch");
+        let terminal = Self::empty();
+        let state = terminal.folder.path().join(".local/state/importwatch");
         let state = StateDir::open(&state).unwrap();
         seed::imports(&mut Store::open(&state).unwrap());
+        terminal
+    }
+
+    /// One in an empty home.
+    pub(crate) fn empty() -> Self {
         Self {
-            folder,
+            folder: TempDir::new().unwrap(),
             calls: Cell::new(0),
         }
+    }
+
+    /// Its home.
+    pub(crate) fn home(&self) -> &Path {
+        self.folder.path()
     }
 
     fn tmux(&self, arguments: &[&str]) -> String {
@@ -42,6 +53,11 @@ impl Terminal {
 
     /// What is on the screen after the program was called so, with its colours as escapes.
     fn after(&self, variables: &str, arguments: &str) -> String {
+        self.sized(["80", "60"], variables, arguments)
+    }
+
+    /// The same with so many columns and lines.
+    pub(crate) fn sized(&self, size: [&str; 2], variables: &str, arguments: &str) -> String {
         // One server for all calls: one that ends would take a new one's socket away.
         let session = format!("session-{}", self.calls.replace(self.calls.get() + 1));
         let session = session.as_str();
@@ -51,7 +67,7 @@ impl Terminal {
             format!("env -i HOME={home} TERM=xterm TZ=UTC {variables} {program} {arguments}");
         // The pane stays open on `cat`, or there would be nothing to look at.
         let script = format!("{call}; tmux -S {home}/tmux wait-for -S {session}; cat");
-        let size = ["-x", "80", "-y", "60"];
+        let size = ["-x", size[0], "-y", size[1]];
         self.tmux(&[&["new-session", "-d", "-s", session][..], &size, &[&script]].concat());
         self.tmux(&["wait-for", session]);
         self.tmux(&["capture-pane", "-p", "-e", "-t", session])

@@ -39,7 +39,7 @@ use crate::telemetry;
 
 /// How long it watches at the most, where a machine is so slow that the play does not end in its ten
 /// seconds.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(22);
 /// How long it goes on for notices that a desktop does not take.
 const LAST_NOTICES: Duration = Duration::from_secs(4);
 
