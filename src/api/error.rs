@@ -160,6 +160,7 @@ impl Declined {
         let Allowance {
             remaining,
             resets_in,
+            ..
         } = self.allowance;
         resets_in.filter(|_| remaining.is_none_or(|left| left == 0))
     }
@@ -315,6 +316,7 @@ mod tests {
     fn over_the_limit_the_reset_of_what_is_used_up_counts() {
         let limited = |remaining, retry_after| {
             let allowance = Allowance {
+                limit: None,
                 remaining,
                 resets_in: Some(Duration::from_secs(40)),
             };

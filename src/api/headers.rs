@@ -34,12 +34,14 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     Some(asked.min(LONGEST_RETRY))
 }
 
-/// What `X-RateLimit-Remaining` and `X-RateLimit-Reset` tell.
+/// What `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` tell.
 pub(super) fn allowance(headers: &HeaderMap, now: Timestamp) -> Allowance {
     let number = |name| text(headers, name).and_then(seconds);
+    let requests = |name| number(name).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
     Allowance {
-        remaining: number("x-ratelimit-remaining")
-            .map(|left| u32::try_from(left).unwrap_or(u32::MAX)),
+        // None at all can be no limit: no request would ever be answered.
+        limit: requests("x-ratelimit-limit").filter(|&limit| limit > 0),
+        remaining: requests("x-ratelimit-remaining"),
         resets_in: number("x-ratelimit-reset").map(|reset| from_now(reset, now).min(LATEST_RESET)),
     }
 }
@@ -132,6 +134,15 @@ mod tests {
         for (value, expected) in [("0", Some(0)), ("5000000000", Some(u32::MAX)), ("-1", None)] {
             let found = allowance(&headers("x-ratelimit-remaining", value), now());
             assert_eq!(found.remaining, expected, "{value}");
+        }
+        for (value, expected) in [
+            ("3", Some(3)),
+            ("0", None),
+            ("5000000000", Some(u32::MAX)),
+            ("100;w=60", None),
+        ] {
+            let found = allowance(&headers("x-ratelimit-limit", value), now());
+            assert_eq!(found.limit, expected, "{value}");
         }
     }
 }

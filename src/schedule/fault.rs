@@ -35,6 +35,8 @@ pub enum Fault {
 /// What the headers of an answer told of the account's rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowance {
+    /// Requests in all (`X-RateLimit-Limit`).
+    pub limit: Option<u32>,
     /// Requests left (`X-RateLimit-Remaining`).
     pub remaining: Option<u32>,
     /// Until the allowance is renewed (`X-RateLimit-Reset`, made relative).

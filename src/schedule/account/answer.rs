@@ -30,6 +30,7 @@ impl Account {
         let Some(flight) = self.land(answer.poll) else {
             return;
         };
+        self.budget.ended(now);
         self.count_answering_time(now, shared.pacing.longest());
         self.recover(flight.size, shared);
         self.heed(answer.allowance, now);
@@ -85,15 +86,10 @@ impl Account {
     }
 
     fn heed(&mut self, allowance: Allowance, now: Instant) {
-        let Allowance {
-            remaining,
-            resets_in,
-        } = allowance;
-        let within_a_minute = resets_in.is_none_or(|time| time <= Duration::from_mins(1));
-        self.budget.praise(remaining.filter(|_| within_a_minute));
+        self.budget.praise(allowance, now);
         self.memory.requests_per_minute = self.budget.lowered();
-        if remaining == Some(0) {
-            self.keep_away(resets_in, now);
+        if allowance.remaining == Some(0) {
+            self.keep_away(allowance.resets_in, now);
         }
     }
 

@@ -163,6 +163,7 @@ impl Account {
         };
         let is_outdated = flight.is_outdated;
         let InFlight { keys, size, .. } = flight;
+        self.budget.ended(now);
         self.last_answer = None;
         match fault {
             Fault::Refused | Fault::NotFound | Fault::Unavailable { .. } if is_outdated => {
