@@ -46,6 +46,7 @@ pub struct Client {
     endpoint: Url,
     host: String,
     key: ApiKey,
+    request_timeout: Duration,
 }
 
 /// What an answer says of the tasks it was asked about. An id in neither list was certainly absent
@@ -99,7 +100,14 @@ impl Client {
             endpoint,
             host,
             key: params.key.clone(),
+            request_timeout: params.request_timeout,
         })
+    }
+
+    /// How long a request may take in all.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.request_timeout
     }
 
     /// Asks once what became of `ids`. Without ids it still asks, which shows whether the server

@@ -22,7 +22,7 @@ use crate::schedule::memory::Memory;
 use crate::schedule::step::PollId;
 use crate::store::Store;
 use crate::store::add::{Add, Added};
-use crate::store::budget::Claim;
+use crate::store::budget::{Claim, RequestKey};
 use crate::store::changes::{Changes, Seq};
 use crate::store::error::StoreError;
 use crate::store::settle::{Polled, Settled};
@@ -69,6 +69,8 @@ pub(super) enum Job {
     Note(Vec<Polled>),
     /// Record a request before it is sent, if the account's rates have room for it.
     Claim(Request),
+    /// Record that it has ended.
+    End { key: RequestKey, at: Timestamp },
     /// Let go of some of what settled before then, has been told and is not listed, after this watch.
     Prune {
         before: Timestamp,
@@ -93,6 +95,8 @@ pub(super) struct Request {
     pub(super) ids: Vec<TaskId>,
     /// The rates that it must fit into.
     pub(super) windows: Vec<(Duration, u32)>,
+    /// How long it may take.
+    pub(super) patience: Duration,
 }
 
 /// What came of a piece of work.
@@ -109,7 +113,7 @@ pub(super) enum Done {
     /// A page of changes.
     Loaded(Changes),
     /// A request may be sent.
-    Granted(Request),
+    Granted(Request, RequestKey),
     /// It may not, for so long.
     Denied { poll: PollId, wait: Duration },
     /// Old watches up to this one are gone; `None`: all are.
@@ -154,15 +158,21 @@ impl Job {
             }
             Self::Note(polled) => store.record_polls(polled).map(|()| Done::Noted),
             Self::Claim(request) => {
-                let account = &request.account;
-                match store.claim_request(account, clock::wall(), &request.windows)? {
-                    Claim::Granted => Ok(Done::Granted(request.clone())),
+                let Request {
+                    account,
+                    windows,
+                    patience,
+                    ..
+                } = request;
+                match store.claim_request(account, clock::wall(), windows, *patience)? {
+                    Claim::Granted(key) => Ok(Done::Granted(request.clone(), key)),
                     Claim::Wait(wait) => Ok(Done::Denied {
                         poll: request.poll,
                         wait,
                     }),
                 }
             }
+            Self::End { key, at } => store.end_request(*key, *at).map(|()| Done::Kept),
             Self::Prune {
                 before,
                 after,
@@ -183,7 +193,11 @@ impl Job {
     fn is_kept_to_the_end(&self) -> bool {
         matches!(
             self,
-            Self::Settle { .. } | Self::Tell { .. } | Self::Remember { .. } | Self::Note(_)
+            Self::Settle { .. }
+                | Self::Tell { .. }
+                | Self::Remember { .. }
+                | Self::Note(_)
+                | Self::End { .. }
         )
     }
 }

@@ -15,6 +15,7 @@ use crate::notice::safe;
 use crate::outcome::{Pending, Verdict, judge};
 use crate::schedule::fault::Fault;
 use crate::schedule::step::{self, Input};
+use crate::store::budget::RequestKey;
 use crate::store::settle::Polled;
 use crate::task::TaskId;
 
@@ -22,13 +23,18 @@ use crate::task::TaskId;
 #[derive(Debug)]
 pub(super) struct Landed {
     request: Request,
+    key: RequestKey,
     result: Result<Answer, Error>,
 }
 
 /// Asks; the client sees to it that this ends.
-pub(super) async fn poll(client: Client, request: Request) -> Landed {
+pub(super) async fn poll(client: Client, request: Request, key: RequestKey) -> Landed {
     let result = client.import_results(&request.ids).await;
-    Landed { request, result }
+    Landed {
+        request,
+        key,
+        result,
+    }
 }
 
 impl Daemon {
@@ -36,7 +42,12 @@ impl Daemon {
     pub(super) fn land(&mut self, landed: Landed) {
         let now = clock::now();
         self.report.refresh(now);
-        let Landed { request, result } = landed;
+        let Landed {
+            request,
+            key,
+            result,
+        } = landed;
+        self.end_request(key);
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => {

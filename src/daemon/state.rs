@@ -26,6 +26,7 @@ use crate::outcome::Settlement;
 use crate::relay::SharedStore;
 use crate::schedule::Schedule;
 use crate::schedule::step::{Input, Step, Watched};
+use crate::store::budget::RequestKey;
 use crate::store::changes::{Changes, PendingWatch, Seq};
 use crate::store::error::StoreError;
 use crate::store::settle::{Polled, Settled};
@@ -62,6 +63,8 @@ pub(super) struct Daemon {
     pub(super) kept: Arc<[Channel]>,
     pub(super) jobs: Jobs,
     pub(super) polls: JoinSet<Landed>,
+    /// The requests that were sent and have not ended.
+    pub(super) under_way: HashSet<RequestKey>,
     pub(super) listing: Option<Listing>,
     /// Whether other lists are to be followed instead.
     pub(super) relisting: ListChange,
@@ -108,6 +111,7 @@ impl Daemon {
             kept,
             jobs: Jobs::new(Arc::clone(store)),
             polls: JoinSet::new(),
+            under_way: HashSet::new(),
             listing: lists.map(|lists| Listing::new(lists, now)),
             relisting: ListChange::Same,
             reloading: None,
@@ -273,6 +277,7 @@ impl Daemon {
                 ids,
                 rates,
             } => self.jobs.push(Job::Claim(Request {
+                patience: self.patience(&account),
                 poll,
                 account,
                 ids,
@@ -331,7 +336,7 @@ impl Daemon {
             }
             Done::Pruned { upto } => self.prune_after(upto),
             Done::Listed(stored) => self.take_stored(stored, now),
-            Done::Granted(request) => self.send(request, now),
+            Done::Granted(request, key) => self.send(request, key, now),
             Done::Denied { poll, wait } => {
                 self.schedule.handle(Input::Denied { poll, wait }, now);
                 self.report.refresh(now);
@@ -380,7 +385,13 @@ impl Daemon {
         }
     }
 
-    fn send(&mut self, request: Request, now: Instant) {
+    /// How long a request of this account may take.
+    fn patience(&self, account: &AccountName) -> Duration {
+        let client = self.clients.get(account);
+        client.map_or(Duration::ZERO, Client::request_timeout)
+    }
+
+    fn send(&mut self, request: Request, key: RequestKey, now: Instant) {
         let Some(client) = self.clients.get(&request.account) else {
             // The account has left the settings since the schedule chose whom to ask.
             let denied = Input::Denied {
@@ -390,7 +401,9 @@ impl Daemon {
             self.schedule.handle(denied, now);
             return;
         };
-        self.polls.spawn(landing::poll(client.clone(), request));
+        self.under_way.insert(key);
+        self.polls
+            .spawn(landing::poll(client.clone(), request, key));
         // Most answers come within a second, and then tell more than that they were asked for.
         self.report.refresh_later(now);
     }
@@ -413,6 +426,13 @@ impl Daemon {
         });
     }
 
+    /// Notes that a request has ended: it counts against the rates from now.
+    pub(super) fn end_request(&mut self, key: RequestKey) {
+        self.under_way.remove(&key);
+        let at = clock::wall();
+        self.jobs.push(Job::End { key, at });
+    }
+
     /// Ends the polls under way and writes what is known.
     pub(super) async fn close(mut self) {
         // A request is spent once it is sent, so its answer is waited for if it comes soon.
@@ -423,6 +443,9 @@ impl Daemon {
         };
         drop(tokio::time::timeout(LAST_ANSWERS, landing).await);
         self.polls.shutdown().await;
+        for key in std::mem::take(&mut self.under_way) {
+            self.end_request(key);
+        }
         let now = clock::now();
         // What the schedule has decided is kept; a poll that it wants is not sent.
         while let step @ (Step::Settle { .. } | Step::Tell { .. } | Step::Remember { .. }) =

@@ -1,7 +1,8 @@
 //! The requests of the last day, by which whoever sends one keeps an account's rates.
 //!
 //! It never lets two processes take the last free place: a request is recorded in the transaction
-//! that grants it, before it is sent.
+//! that grants it, before it is sent. The server counts it when it arrives, which may be as late as
+//! its answer: so it counts from its end, and until then as late as it may end.
 
 use std::time::Duration;
 
@@ -15,19 +16,25 @@ use crate::store::{CHUNK, Store, accounts};
 /// How long a request is kept at least, in milliseconds: a rate a day may be set at any time.
 const KEPT: i64 = 24 * 60 * 60 * 1000;
 
+/// The number of a request that may be sent, by which its end is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey(i64);
+
 /// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Claim {
     /// It may, and is recorded: send it now.
-    Granted,
+    Granted(RequestKey),
     /// It may not, and nothing is recorded. Ask again after this time, if no other is sent meanwhile.
     Wait(Duration),
 }
 
 impl Store {
     /// Asks to send one request of `account` at `now`, where of each window `(length, limit)` any
-    /// stretch of that length may hold at most `limit` requests. A limit of 0 never grants.
+    /// stretch of that length may hold at most `limit` requests. A limit of 0 never grants. The
+    /// request ends within `patience`, whatever comes; where that is sooner it is told by
+    /// [`end_request`](Self::end_request).
     ///
     /// What is recorded as later than `now`, since the clock went back, counts as sent now.
     ///
@@ -39,17 +46,22 @@ impl Store {
         account: &AccountName,
         now: Timestamp,
         windows: &[(Duration, u32)],
+        patience: Duration,
     ) -> Result<Claim, StoreError> {
         let now = now.as_millisecond();
         let lengths = windows.iter().map(|(length, _)| millis(*length));
         let kept = lengths.fold(KEPT, i64::max);
         self.write("record a request", |tx| {
             let account = accounts::key(tx, account)?;
-            tx.prepare_cached("UPDATE request SET at = ?2 WHERE account = ?1 AND at > ?2")?
-                .execute((account, now))?;
+            // The sum is what the index holds.
+            tx.prepare_cached(
+                "UPDATE request SET at = ?2
+                WHERE account = ?1 AND at + patience > ?2 AND at > ?2",
+            )?
+            .execute((account, now))?;
             tx.prepare_cached(
                 "DELETE FROM request WHERE n IN
-                    (SELECT n FROM request WHERE account = ?1 AND at <= ?2 LIMIT ?3)",
+                    (SELECT n FROM request WHERE account = ?1 AND at + patience <= ?2 LIMIT ?3)",
             )?
             .execute(params![
                 account,
@@ -63,14 +75,29 @@ impl Store {
             if let Ok(wait @ 1..) = u64::try_from(free_at.saturating_sub(now)) {
                 return Ok(Claim::Wait(Duration::from_millis(wait)));
             }
-            tx.prepare_cached("INSERT INTO request (account, at) VALUES (?1, ?2)")?
-                .execute((account, now))?;
-            Ok(Claim::Granted)
+            let mut insert = tx.prepare_cached(
+                "INSERT INTO request (account, at, patience) VALUES (?1, ?2, ?3)",
+            )?;
+            let key = insert.insert((account, now, millis(patience)))?;
+            Ok(Claim::Granted(RequestKey(key)))
         })
     }
 
-    /// How long ago each request of `account` was sent, as far as that is less than `within` before
-    /// `now`; the oldest first.
+    /// Records that a request has ended at `now`, with an answer or without.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being written.
+    pub fn end_request(&mut self, key: RequestKey, now: Timestamp) -> Result<(), StoreError> {
+        self.write("record the end of a request", |tx| {
+            tx.prepare_cached("UPDATE request SET at = ?2, patience = 0 WHERE n = ?1")?
+                .execute((key.0, now.as_millisecond()))?;
+            Ok(())
+        })
+    }
+
+    /// How long ago each request of `account` ended, as far as that is less than `within` before
+    /// `now`, zero where it may not have ended yet; the oldest first.
     ///
     /// # Errors
     ///
@@ -87,7 +114,8 @@ impl Store {
                 return Ok(Vec::new());
             };
             let mut select = conn.prepare_cached(
-                "SELECT at FROM request WHERE account = ?1 AND at > ?2 ORDER BY at",
+                "SELECT at + patience FROM request WHERE account = ?1 AND at + patience > ?2
+                ORDER BY at + patience",
             )?;
             let since = now.saturating_sub(millis(within));
             let mut found = select.query((account, since))?;
@@ -108,7 +136,8 @@ fn room(conn: &Connection, account: i64, now: i64, length: i64, limit: u32) -> R
         return Ok(now.saturating_add(length.max(1)));
     }
     let mut select = conn.prepare_cached(
-        "SELECT at FROM request WHERE account = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2",
+        "SELECT at + patience FROM request WHERE account = ?1
+        ORDER BY at + patience DESC LIMIT 1 OFFSET ?2",
     )?;
     let last: Option<i64> = select
         .query_row((account, i64::from(limit) - 1), |row| row.get(0))

@@ -37,9 +37,10 @@ CREATE TABLE memory (
 CREATE TABLE request (
     n INTEGER PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES account,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    patience INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX request_at ON request (account, at);
+CREATE INDEX request_end ON request (account, at + patience);
 
 CREATE TABLE import (
     key INTEGER PRIMARY KEY,

@@ -28,9 +28,16 @@ pub(super) async fn check(
     key: ApiKey,
 ) -> anyhow::Result<()> {
     let what = format!("{name} online");
-    let windows: Vec<_> = daemon::rates(account).windows().collect();
-    match store.claim_request(name, clock::wall(), &windows)? {
-        Claim::Granted => {}
+    let client = daemon::client(context, name, account, key)?;
+    // What the server has shown to be too much is kept to by whoever asks.
+    let shown = store
+        .memory(name)?
+        .and_then(|memory| memory.requests_per_minute);
+    let rates = daemon::rates(account).at_most(shown);
+    let windows: Vec<_> = rates.windows().collect();
+    let patience = client.request_timeout();
+    let claim = match store.claim_request(name, clock::wall(), &windows, patience)? {
+        Claim::Granted(claim) => claim,
         Claim::Wait(wait) => {
             let found = format!(
                 "not asked: the account's rate is used up for {}",
@@ -39,15 +46,16 @@ pub(super) async fn check(
             list.bad(&what, &found, "try again then", Exit::Unasked);
             return Ok(());
         }
-    }
+    };
     let pending = store.changes(Seq::START, LOOK)?.added;
     let mine = pending.into_iter().find(|watch| watch.account == *name);
     let id: TaskId = match mine {
         Some(watch) => watch.id,
         None => NOBODY.parse()?,
     };
-    let client = daemon::client(context, name, account, key)?;
-    match client.import_results(std::slice::from_ref(&id)).await {
+    let result = client.import_results(std::slice::from_ref(&id)).await;
+    store.end_request(claim, clock::wall())?;
+    match result {
         Ok(answer) => {
             let rate = match (answer.allowance.remaining, answer.allowance.resets_in) {
                 (None, _) => "the server says nothing of its rate limit".to_owned(),
