@@ -9,7 +9,7 @@ use crate::account::AccountName;
 use crate::cli::Context;
 use crate::cli::exit::Exit;
 use crate::cli::intake::{self, Intake};
-use crate::cli::output;
+use crate::cli::{output, start};
 use crate::store::add::Add;
 use crate::watchlist::name::{self, NameError};
 
@@ -17,10 +17,13 @@ use crate::watchlist::name::{self, NameError};
 #[command(after_help = "Examples:
   importwatch add --import products 68ec7ad3e307920f002648cd
   importwatch add --account shop ID…
+  importwatch add --start ID…                          and starts the service that asks about it
   ./import.sh | importwatch add --import products -    reads ids, or the import endpoint's answers
 
 A task is watched until it has settled, at most for watch.give_up_after of the settings (24 h). It \
-is asked about by a daemon, started before or after: importwatch daemon")]
+is asked about by a daemon, started before or after: importwatch daemon; or by a service of systemd, \
+which --start starts: importwatch.service if that is enabled, else importwatch-once.service, which ends \
+once everything is settled.")]
 pub(super) struct Arguments {
     /// The account whose key asks about the tasks
     #[arg(long, value_name = "NAME")]
@@ -28,6 +31,10 @@ pub(super) struct Arguments {
     /// The import that the tasks belong to; without it, an import named after the present time
     #[arg(long, value_name = "NAME", value_parser = import_name)]
     import: Option<String>,
+    /// Have systemd start the service that asks about them, if no daemon runs: the user's, or the
+    /// machine's where the settings are the machine's
+    #[arg(long)]
+    start: bool,
     /// Ids of import tasks; or - to read them from standard input, one a line or as the answers of
     /// the import endpoint
     #[arg(value_name = "ID", required = true, allow_hyphen_values = false)]
@@ -60,11 +67,16 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
     if !context.flags.quiet {
         let summary = intake::summary(tally, intake.import());
         writeln!(io::stdout().lock(), "{summary}")?;
-        if tally.watched() > 0 && !intake.was_heard() {
+        if tally.watched() > 0 && !intake.was_heard() && !arguments.start {
             output::say(&output::no_daemon(&directory));
         }
     }
-    Ok(if tally.unusable > 0 {
+    let has_unusable = tally.unusable > 0;
+    drop(intake);
+    if arguments.start {
+        start::start(context, &directory)?;
+    }
+    Ok(if has_unusable {
         Exit::Usage
     } else {
         Exit::Done

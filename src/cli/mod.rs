@@ -19,6 +19,7 @@ mod output;
 mod reload;
 mod remove;
 mod show;
+mod start;
 mod times;
 mod words;
 

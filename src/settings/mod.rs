@@ -15,6 +15,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::account::{AccountName, ApiKey};
+use crate::settings::environment::Environment;
 use crate::settings::value::{DAY, HOUR, MINUTE, SECOND};
 use crate::task::TaskId;
 
@@ -334,6 +335,18 @@ impl Settings {
     /// The account that is meant where none is named.
     fn unnamed_account(&self) -> Option<&AccountName> {
         unnamed(&self.accounts)
+    }
+
+    /// Whether the machine's service, where they are its settings, or else that of the user whose
+    /// environment this is, reads this file without being told.
+    #[must_use]
+    pub fn is_found_by_services(&self, environment: &Environment) -> bool {
+        let system = Path::new(locate::SYSTEM_SETTINGS);
+        if self.is_of_system() {
+            return self.file == Some(system.join("config.toml"));
+        }
+        let places = locate::candidates(environment, system);
+        self.file == places.into_iter().find(|place| place.exists())
     }
 
     /// Whether these are the settings of the machine's service.

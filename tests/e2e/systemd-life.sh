@@ -49,7 +49,7 @@ base_url = \"$(cat /run/address)\""
 ### The service of the machine
 
 install -m 0755 /lab/importwatch /usr/local/bin/
-install -m 0644 /lab/systemd/importwatch.service /etc/systemd/system/
+install -m 0644 /lab/systemd/system/importwatch.service /etc/systemd/system/
 install -D -m 0644 /lab/systemd/importwatch.sysusers /etc/sysusers.d/importwatch.conf
 systemd-sysusers
 systemctl daemon-reload
@@ -188,7 +188,7 @@ rm -r /usr/local/bin/importwatch /etc/importwatch
 serve
 program=/home/bob/.cargo/bin/importwatch
 bob install -D -m 0755 /lab/importwatch $program
-bob install -D -m 0644 /lab/systemd/importwatch-user.service \
+bob install -D -m 0644 /lab/systemd/user/importwatch.service \
     /home/bob/.config/systemd/user/importwatch.service
 bob install -D -m 0600 /dev/null /home/bob/.config/importwatch/config.toml
 bob install -m 0600 /dev/null /home/bob/.config/importwatch/api-key

@@ -11,8 +11,11 @@ use importwatch::simulator::world::{Ending, Plan, World};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_importwatch");
-const SYSTEM: &str = "importwatch.service";
-const USER: &str = "importwatch-user.service";
+const SYSTEM: [&str; 2] = [
+    "system/importwatch.service",
+    "system/importwatch-once.service",
+];
+const USER: [&str; 2] = ["user/importwatch.service", "user/importwatch-once.service"];
 
 fn of_project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -43,12 +46,12 @@ fn verified(unit: &str, change: impl FnOnce(String) -> String) -> (bool, String)
         1,
     );
     assert_ne!(found, text, "{unit}");
-    let path = folder.path().join(SYSTEM);
+    let path = folder.path().join(Path::new(unit).file_name().unwrap());
     fs::write(&path, change(found)).unwrap();
     let mut analyze = Command::new("systemd-analyze");
     // The manager of a user wants a folder of its own, whoever runs it.
     analyze.env("XDG_RUNTIME_DIR", folder.path());
-    if unit == USER {
+    if USER.contains(&unit) {
         analyze.arg("--user");
     }
     let output = run(analyze.arg("verify").arg(path));
@@ -58,7 +61,7 @@ fn verified(unit: &str, change: impl FnOnce(String) -> String) -> (bool, String)
 /// It ends well on keys and values that it passes over, but it mentions them.
 #[test]
 fn systemd_understands_every_line_of_the_units() {
-    for unit in [SYSTEM, USER] {
+    for unit in [SYSTEM, USER].concat() {
         assert_eq!(verified(unit, |text| text), (true, String::new()), "{unit}");
         let (_, said) = verified(unit, |text| {
             text.replacen("[Service]", "[Service]\nNoKey=1", 1)
@@ -69,15 +72,17 @@ fn systemd_understands_every_line_of_the_units() {
 
 #[test]
 fn the_service_of_the_machine_is_exposed_to_little() {
-    let exposure = |threshold: &str| {
+    let exposure = |unit: &str, threshold: &str| {
         let mut analyze = Command::new("systemd-analyze");
         analyze.args(["security", "--offline=true", "--no-pager", threshold]);
-        run(analyze.arg(of_project("systemd").join(SYSTEM)))
+        run(analyze.arg(of_project("systemd").join(unit)))
     };
-    // The threshold is ten times the exposure.
-    let output = exposure("--threshold=15");
-    assert!(output.status.success(), "{}", texts(&output));
-    assert!(!exposure("--threshold=1").status.success());
+    for unit in SYSTEM {
+        // The threshold is ten times the exposure.
+        let output = exposure(unit, "--threshold=15");
+        assert!(output.status.success(), "{}", texts(&output));
+        assert!(!exposure(unit, "--threshold=1").status.success());
+    }
 }
 
 /// Tells the test that it runs in the container, where it is the server, and where to leave the
@@ -114,11 +119,11 @@ fn both_units_live_a_whole_life_under_a_real_systemd() {
     fs::copy(std::env::current_exe().unwrap(), inside("tests")).unwrap();
     fs::write(inside("key"), KEY).unwrap();
     fs::copy(of_project("tests/e2e/systemd-life.sh"), inside("life.sh")).unwrap();
-    fs::create_dir(inside("systemd")).unwrap();
-    for file in fs::read_dir(of_project("systemd")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), inside("systemd").join(file.file_name())).unwrap();
-    }
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([of_project("systemd"), inside("systemd")])
+        .status();
+    assert!(copied.unwrap().success());
     let script = of_project("tests/e2e/systemd-lab.sh");
     let is_root = nix::unistd::geteuid().is_root();
     let mut command = Command::new(if is_root { "timeout" } else { "sudo" });
