@@ -20,7 +20,7 @@ const KILLS: u32 = 20;
 const EACH: u32 = 4;
 
 /// The imports, of one task each, with a row in the outbox: not noted as told.
-fn waiting(stage: &Stage, channel: Channel) -> BTreeSet<String> {
+pub(crate) fn waiting(stage: &Stage, channel: Channel) -> BTreeSet<String> {
     let directory = StateDir::open(&stage.home.path(".local/state/importwatch")).unwrap();
     let store = Store::open(&directory).unwrap();
     let rows = store.waiting(channel, OutboxKey::START, 1_000).unwrap();
@@ -87,12 +87,12 @@ impl Ledger {
     }
 }
 
-fn import(number: u32) -> String {
+pub(crate) fn import(number: u32) -> String {
     format!("import-{number}")
 }
 
 /// How an import's one task ends: the plan, its state, and what its notice says.
-fn end(number: u32) -> (Ending, &'static str, &'static str) {
+pub(crate) fn end(number: u32) -> (Ending, &'static str, &'static str) {
     let partial = Ending::Partial {
         failed: 3,
         details: vec![],
@@ -106,7 +106,7 @@ fn end(number: u32) -> (Ending, &'static str, &'static str) {
 }
 
 /// The imports of notices, each of which says what became of its import.
-fn imports_of(shown: &[Shown]) -> Vec<String> {
+pub(crate) fn imports_of(shown: &[Shown]) -> Vec<String> {
     let import_of = |shown: &Shown| {
         let (import, said) = shown.summary.split_once(": ").unwrap();
         let number = import.trim_start_matches("import-").parse().unwrap();

@@ -14,15 +14,19 @@
 mod crash;
 mod demo;
 mod desktop;
+mod disk;
 mod idle;
+mod inject;
 mod living;
 mod notices;
 mod picture;
 #[path = "../it/program.rs"]
 mod program;
 mod screen;
+mod secrets;
 #[path = "../it/seed.rs"]
 mod seed;
+mod soak;
 mod stage;
 mod terminal;
 mod units;
