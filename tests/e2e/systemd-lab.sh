@@ -2,11 +2,13 @@
 # Runs a script under a real systemd on a machine that runs none: boots a copy-on-write image of this
 # machine's own files as a container, runs SCRIPT in it as root, and leaves nothing behind.
 #
-# usage: systemd-lab.sh SCRIPT     as root; the script's folder is /lab in the container, read-only
+# usage: systemd-lab.sh SCRIPT OUT     as root; the script's folder is /lab in the container, read-only,
+#                                      and the folder OUT is /out
 #
 # Ends as the script does; with 90 or more if there was no systemd to run it under.
 set -u
 script=$(readlink -f "$1")
+out=$(readlink -f "$2")
 name=lab$$
 root=$(mktemp -d -t "$name.XXXXXX")
 container=
@@ -40,7 +42,7 @@ mkdir "$root/o" && mount -t tmpfs -o size=2g tmpfs "$root/o" &&
     done
     exec systemd-nspawn -q --register=no --keep-unit --machine="$name" --console=pipe \
         --kill-signal=SIGRTMIN+3 --private-network -D "$root/o/merged" \
-        --bind-ro="$(dirname "$script")":/lab -b systemd.unit=multi-user.target \
+        --bind-ro="$(dirname "$script")":/lab --bind="$out":/out -b systemd.unit=multi-user.target \
         systemd.mask=systemd-networkd-wait-online.service \
         systemd.mask=apt-daily.timer systemd.mask=apt-daily-upgrade.timer
 ) </dev/null >"$root/console" 2>&1 &

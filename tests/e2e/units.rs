@@ -1,8 +1,10 @@
 //! The units of systemd: as systemd reads them, and under a systemd that has really booted.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use importwatch::account::ApiKey;
@@ -94,10 +96,16 @@ const KEY: &str = "app-key-of-the-lab";
 /// The server of the lab, until it is ended.
 fn serve(address: &Path) {
     let mut world = World::new(ApiKey::new(KEY).unwrap());
-    let ends = |end| Plan::ends(7, Duration::ZERO, end);
-    world.add("good".parse().unwrap(), ends(Ending::Available));
-    let failed = Ending::Fail { details: vec![] };
-    world.add("bad".parse().unwrap(), ends(failed));
+    for id in ["good", "good2", "good3"] {
+        let ends = Plan::ends(7, Duration::ZERO, Ending::Available);
+        world.add(id.parse().unwrap(), ends);
+    }
+    for id in ["bad", "bad2"] {
+        let failed = Ending::Fail { details: vec![] };
+        let ends = Plan::ends(7, Duration::ZERO, failed);
+        world.add(id.parse().unwrap(), ends);
+    }
+    world.add("endless".parse().unwrap(), Plan::never(7));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let server = Simulator::start(world).await.unwrap();
@@ -108,31 +116,58 @@ fn serve(address: &Path) {
     });
 }
 
-#[test]
-fn both_units_live_a_whole_life_under_a_real_systemd() {
-    if let Some(address) = std::env::var_os(ADDRESS) {
-        serve(Path::new(&address));
-    }
+/// The package, made of the program that is tested; once for all tests.
+fn package() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("importwatch.deb");
+        let mut command = Command::new(of_project("debian/package"));
+        command.args(["--profile", "dev", "--no-build", "--fast", "--output"]);
+        let made = run(command.arg(&path));
+        assert!(made.status.success(), "{}", texts(&made));
+        path
+    })
+}
+
+/// Runs a script in a container of its own, with all that it needs.
+#[track_caller]
+fn live(script: &str) {
     let lab = TempDir::new().unwrap();
     let inside = |name: &str| lab.path().join(name);
-    fs::copy(PROGRAM, inside("importwatch")).unwrap();
+    fs::copy(package(), inside("importwatch.deb")).unwrap();
     fs::copy(std::env::current_exe().unwrap(), inside("tests")).unwrap();
     fs::write(inside("key"), KEY).unwrap();
-    fs::copy(of_project("tests/e2e/systemd-life.sh"), inside("life.sh")).unwrap();
-    let copied = Command::new("cp")
-        .arg("-r")
-        .args([of_project("systemd"), inside("systemd")])
-        .status();
-    assert!(copied.unwrap().success());
-    let script = of_project("tests/e2e/systemd-lab.sh");
+    for file in [script, "systemd-lib.sh", "probe.pl", "dunstrc"] {
+        fs::copy(of_project("tests/e2e").join(file), inside(file)).unwrap();
+    }
+    // Users of the container read the folder as well.
+    fs::set_permissions(lab.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
+    fs::create_dir_all(&pictures).unwrap();
     let is_root = nix::unistd::geteuid().is_root();
     let mut command = Command::new(if is_root { "timeout" } else { "sudo" });
     if !is_root {
         command.arg("timeout");
     }
     // A bound that is reached only where something hangs; the lab then cleans up.
-    let output = run(command.arg("300").arg(script).arg(inside("life.sh")));
+    command
+        .arg("600")
+        .arg(of_project("tests/e2e/systemd-lab.sh"));
+    let output = run(command.arg(inside(script)).arg(pictures));
     let said = texts(&output);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("the whole life went well"), "{said}");
+}
+
+#[test]
+fn the_service_of_the_machine_lives_a_whole_life() {
+    if let Some(address) = std::env::var_os(ADDRESS) {
+        serve(Path::new(&address));
+    }
+    live("systemd-system.sh");
+}
+
+#[test]
+fn the_service_of_a_user_lives_a_whole_life_with_desktops_that_come_and_go() {
+    live("systemd-user.sh");
 }
