@@ -14,6 +14,7 @@ use importwatch::schedule::Schedule;
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::Allowance;
 use importwatch::schedule::pacing::Pacing;
+use importwatch::schedule::policy::Policy;
 use importwatch::schedule::step::{AccountParameters, Answer, Input, Parameters, Step, Watched};
 use importwatch::task::{Counts, TaskId};
 
@@ -23,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unwrap_or(1_000_000);
     let account: AccountName = "default".parse()?;
     let mut schedule = Schedule::new(Parameters {
+        policy: Policy::Adaptive { price: None },
         pacing: Pacing::new(Duration::from_secs(2), 1.5, Duration::from_mins(1))?,
         missing_after: Duration::from_mins(10),
         seed: 1,
@@ -45,8 +47,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let watched = Watched {
             id,
             account: account.clone(),
+            began: now,
             deadline: now.after(Duration::from_hours(24 * 30)),
             polled: None,
+            progress: None,
         };
         schedule.handle(Input::Watched(watched), now);
     }

@@ -3,6 +3,8 @@
 //!
 //! What the schedule needs of a watch it keeps itself, in a smaller form.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::account::AccountName;
@@ -59,6 +61,25 @@ pub enum State {
         /// The outcome and its rows.
         settlement: Settlement,
     },
+}
+
+/// A task is not taken to be older than this, whatever its id claims.
+const OLDEST: Duration = Duration::from_hours(30 * 24);
+/// No task was created before this second of the Unix clock, the first of 2020: an id that claims so
+/// has other digits there.
+const EARLIEST: i64 = 1_577_836_800;
+
+/// When a task that was added at `added_at` began: when it was created, by an id that tells a time
+/// which can be, else when it was added. So a task that is added late is not taken to be young.
+#[must_use]
+pub fn began(id: &TaskId, added_at: Timestamp) -> Timestamp {
+    let oldest = added_at.checked_sub(OLDEST).unwrap_or(added_at);
+    match id.created_at() {
+        Some(created) if created.as_second() >= EARLIEST && created <= added_at => {
+            created.max(oldest)
+        }
+        _ => added_at,
+    }
 }
 
 /// Where a set of tasks stands. The default is that of no tasks at all.
@@ -167,5 +188,30 @@ impl Tally {
     pub fn total(&self) -> u64 {
         let counts = Outcome::ALL.map(|outcome| self.of(outcome));
         counts.into_iter().fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_began_when_its_id_says_so_where_that_can_be() {
+        let began = |id: &str, added: &str| {
+            let added: Timestamp = added.parse().unwrap();
+            super::began(&id.parse().unwrap(), added).to_string()
+        };
+        let id = "68ec7ad3e307920f002648cd";
+        // An hour late; before it was created; after a year.
+        assert_eq!(began(id, "2025-10-13T05:06:43Z"), "2025-10-13T04:06:43Z");
+        assert_eq!(began(id, "2025-10-13T04:06:42Z"), "2025-10-13T04:06:42Z");
+        assert_eq!(began(id, "2026-10-13T04:06:43Z"), "2026-09-13T04:06:43Z");
+        for id in [
+            "task-1",
+            "000000000000000000000001",
+            "ffffffffffffffffffffffff",
+        ] {
+            assert_eq!(began(id, "2025-10-13T05:06:43Z"), "2025-10-13T05:06:43Z");
+        }
     }
 }

@@ -10,6 +10,7 @@ use importwatch::schedule::Schedule;
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::Allowance;
 use importwatch::schedule::pacing::Pacing;
+use importwatch::schedule::policy::Policy;
 use importwatch::schedule::step::{AccountParameters, Answer, Input, Parameters, Step, Watched};
 use importwatch::task::Counts;
 
@@ -38,6 +39,7 @@ pub(crate) fn measure(ids: &[String]) -> Outcome<Decisions> {
     let mut now = Instant::from_boot(Duration::from_hours(100));
     let before = resident_kib()?;
     let mut schedule = Schedule::new(Parameters {
+        policy: Policy::Adaptive { price: None },
         pacing: Pacing::new(Duration::from_secs(2), 1.5, Duration::from_mins(1))?,
         missing_after: Duration::from_mins(10),
         seed: 1,
@@ -58,7 +60,9 @@ pub(crate) fn measure(ids: &[String]) -> Outcome<Decisions> {
             id: id.parse()?,
             account: account.clone(),
             deadline: now.after(Duration::from_hours(24 * 30)),
+            began: now,
             polled: None,
+            progress: None,
         };
         schedule.handle(Input::Watched(watched), now);
     }

@@ -23,10 +23,11 @@ use crate::notifier::Notifier;
 use crate::notifier::command::{self, CommandNotifier};
 use crate::notifier::desktop::has_session_bus;
 use crate::relay::Manners;
+use crate::schedule;
 use crate::schedule::budget::Rates;
 use crate::schedule::pacing::Pacing;
 use crate::schedule::step::Parameters;
-use crate::settings::{self, Desktop, Quiet, key};
+use crate::settings::{self, Desktop, Policy, Quiet, key};
 use crate::systemd::Systemd;
 use crate::telemetry::{self, LogParams};
 
@@ -139,6 +140,10 @@ pub(super) fn setup(
 pub(super) fn schedule(context: &Context) -> anyhow::Result<Parameters> {
     let poll = &context.settings.poll;
     Ok(Parameters {
+        policy: match poll.policy {
+            Policy::Exponential => schedule::policy::Policy::Exponential,
+            Policy::Adaptive => schedule::policy::Policy::Adaptive { price: poll.price },
+        },
         pacing: Pacing::new(poll.initial_interval, poll.multiplier, poll.max_interval)?,
         missing_after: context.settings.watch.missing_after,
         seed: fastrand::u64(..),

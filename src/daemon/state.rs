@@ -31,6 +31,7 @@ use crate::store::changes::{Changes, PendingWatch, Seq};
 use crate::store::error::StoreError;
 use crate::store::settle::{Polled, Settled};
 use crate::task::TaskId;
+use crate::watch::began;
 
 /// Nothing sleeps longer than this: a suspend does not fire timers, and the doorbell may be missed.
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
@@ -467,6 +468,8 @@ fn watched(watch: PendingWatch, wall: Timestamp, now: Instant) -> Watched {
     // An answer from the future is one before the wall clock was set back.
     let polled = watch.polled_at.map(|at| (watch.polls, boot(at).min(now)));
     Watched {
+        began: boot(began(&watch.id, watch.added_at)),
+        progress: watch.progress,
         deadline: boot(watch.deadline),
         id: watch.id,
         account: watch.account,

@@ -208,10 +208,6 @@ impl Budget {
     /// What a request is worth at `now`, in seconds of waiting of one task that has ended: three
     /// seconds at sixty a minute, thirty at three, and more where little is left of an hour's or a
     /// day's allowance.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "what weighs requests asks for it")
-    )]
     pub(super) fn price(&self, now: Instant) -> f64 {
         let by_minute = 3.0 * MINUTE.as_secs_f64() / f64::from(self.rates().minute);
         let spread = self.spread().map(|(l, most)| self.spending(l, most, now));

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod fault;
 pub mod memory;
 pub mod pacing;
+pub mod policy;
 mod roster;
 pub mod step;
 
@@ -20,6 +21,8 @@ use crate::clock::Instant;
 use crate::schedule::account::{Account, Shared};
 use crate::schedule::memory::Memory;
 use crate::schedule::pacing::{Pacing, PacingError};
+use crate::schedule::policy::experience::Experience;
+use crate::schedule::policy::progress::Claims;
 use crate::schedule::roster::{Entry, Place, Roster};
 use crate::schedule::step::{Input, Parameters, PollId, Step, Watched};
 use crate::task::{Counts, TaskId};
@@ -64,6 +67,7 @@ impl Schedule {
                 roster: Roster::new(),
                 ready: VecDeque::new(),
                 random: fastrand::Rng::with_seed(parameters.seed),
+                policy: parameters.policy,
                 pacing: parameters.pacing,
                 backoff: Pacing::new(Self::FIRST_BACKOFF, 2.0, Self::LONGEST_BACKOFF)?,
                 missing_after: parameters.missing_after,
@@ -87,6 +91,7 @@ impl Schedule {
                 self.accounts[index].unconfigure();
             }
             Input::Changed(parameters) => {
+                self.shared.policy = parameters.policy;
                 self.shared.pacing = parameters.pacing;
                 self.shared.missing_after = parameters.missing_after;
                 for account in &mut self.accounts {
@@ -101,6 +106,13 @@ impl Schedule {
                 let index = self.index(account);
                 self.accounts[index].recall(memory, &sent);
                 self.remembered[index] = memory;
+            }
+            Input::Learnt {
+                account,
+                experience,
+            } => {
+                let index = self.index(account);
+                self.accounts[index].mind.recall(*experience);
             }
             Input::Watched(watched) => self.watch(watched, now),
             Input::Unwatched(id) => self.unwatch(&id, now),
@@ -127,6 +139,7 @@ impl Schedule {
     #[must_use]
     pub fn next_step(&mut self, now: Instant) -> Step {
         for account in &mut self.accounts {
+            account.think(now, &self.shared);
             account.tell_if_lasting(now, &mut self.shared);
         }
         if let Some(step) = self.shared.ready.pop_front() {
@@ -203,6 +216,13 @@ impl Schedule {
         watched.filter_map(|account| Some((&account.name, account.access()?)))
     }
 
+    /// What has been learnt of an account so far that will serve its next import.
+    #[must_use]
+    pub fn experience(&self, account: &AccountName) -> Option<Experience> {
+        let found = self.accounts.iter().find(|a| a.name == *account);
+        found.map(|account| account.mind.experience())
+    }
+
     /// How many answers there were about a task, while it is watched.
     #[must_use]
     pub fn polls(&self, id: &TaskId) -> Option<u32> {
@@ -214,17 +234,15 @@ impl Schedule {
         let Watched {
             id,
             account,
+            began,
             deadline,
             polled,
+            progress,
         } = watched;
         let (polls, asked) = polled.unwrap_or((0, now));
-        let due = match polls.checked_sub(1) {
-            None => now,
-            Some(step) => {
-                let next = asked.after(self.shared.pacing.delay(step));
-                next.min(deadline.max(asked))
-            }
-        };
+        let due = asked
+            .after(self.shared.delay(polls))
+            .min(deadline.max(asked));
         let index = self.index(account);
         let entry = Entry {
             id,
@@ -232,6 +250,9 @@ impl Schedule {
             polls,
             due,
             asked,
+            began: began.min(asked),
+            number: 0,
+            claims: Claims::default(),
             deadline,
             absences: 0,
             absent_since: Instant::ZERO,
@@ -240,8 +261,15 @@ impl Schedule {
             counts: Counts::default(),
             place: Place::Waiting,
         };
-        if let Some(key) = self.shared.roster.insert(entry) {
-            self.accounts[index].take_in(key, due);
+        if let Some(key) = self.shared.roster.insert(entry)
+            && let Some(entry) = self.shared.roster.get_mut(key)
+        {
+            if let Some(percent) = progress {
+                entry
+                    .claims
+                    .take(asked.since(entry.began).as_secs_f64(), percent);
+            }
+            self.accounts[index].take_in(key, entry, now);
         }
     }
 

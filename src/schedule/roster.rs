@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::clock::Instant;
+use crate::schedule::policy::progress::Claims;
 use crate::task::{Counts, TaskId};
 
 /// The number of a watch in the roster; reused once the watch is gone.
@@ -29,6 +30,12 @@ pub(super) struct Entry {
     pub(super) due: Instant,
     /// When the last answer about it came; without meaning while `polls` is 0.
     pub(super) asked: Instant,
+    /// When the task began, as far as is known.
+    pub(super) began: Instant,
+    /// Its number among the watches of its account, in the order of adding.
+    pub(super) number: u32,
+    /// What its progress comes to.
+    pub(super) claims: Claims,
     pub(super) deadline: Instant,
     /// Readable answers in a row in which it was absent.
     pub(super) absences: u32,

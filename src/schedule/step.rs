@@ -11,6 +11,8 @@ use crate::schedule::budget::Rates;
 use crate::schedule::fault::{Allowance, Fault};
 use crate::schedule::memory::Memory;
 use crate::schedule::pacing::Pacing;
+use crate::schedule::policy::Policy;
+use crate::schedule::policy::experience::Experience;
 use crate::task::TaskId;
 
 /// The number of a poll, by which its end is told from that of an earlier one.
@@ -20,7 +22,10 @@ pub struct PollId(pub(in crate::schedule) u64);
 /// What holds for all accounts.
 #[derive(Debug, Clone)]
 pub struct Parameters {
-    /// The delays between the polls of a watch.
+    /// When a watch is asked.
+    pub policy: Policy,
+    /// The delays between the polls of a watch; with the adaptive policy the longest of them alone
+    /// counts.
     pub pacing: Pacing,
     /// For how long the server must go on not knowing an id, time without a readable answer not
     /// counted, before the task is missing.
@@ -45,10 +50,14 @@ pub struct Watched {
     pub id: TaskId,
     /// Whose key asks about it.
     pub account: AccountName,
+    /// When the task began, as far as is known.
+    pub began: Instant,
     /// When the watch gives up.
     pub deadline: Instant,
     /// How many answers there were about it in earlier runs, and when the last came.
     pub polled: Option<(u32, Instant)>,
+    /// The progress that the last of them claimed, in percent.
+    pub progress: Option<u8>,
 }
 
 /// A readable answer to a poll. Ids that were asked and are in neither list were absent from it.
@@ -97,6 +106,13 @@ pub enum Input {
     Watched(Watched),
     /// A watch ends without an outcome.
     Unwatched(TaskId),
+    /// What earlier runs have learnt of an account. Comes before its watches.
+    Learnt {
+        /// Its name.
+        account: AccountName,
+        /// What they have learnt.
+        experience: Box<Experience>,
+    },
     /// A poll was answered.
     Answered(Answer),
     /// A poll brought no readable answer.

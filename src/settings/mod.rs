@@ -133,6 +133,10 @@ pub struct Poll {
     /// When a watch is asked.
     #[serde(deserialize_with = "value::policy")]
     pub policy: Policy,
+    /// How much waiting a request is worth to the adaptive policy, 10 ms to 1 h; `None`: as the rates of
+    /// the account have it.
+    #[serde(deserialize_with = "value::price")]
+    pub price: Option<Duration>,
     /// The first delay between two polls of a watch; 10 ms to 7 days, at most `max_interval`.
     #[serde(deserialize_with = "value::duration::<_, 10, { 7 * DAY }>")]
     pub initial_interval: Duration,
@@ -157,6 +161,7 @@ impl Default for Poll {
     fn default() -> Self {
         Self {
             policy: Policy::Exponential,
+            price: None,
             initial_interval: Duration::from_secs(2),
             multiplier: 1.5,
             max_interval: Duration::from_mins(1),
@@ -170,6 +175,8 @@ impl Default for Poll {
 /// When a watch is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
+    /// When asking is worth the price of a request, by what has been learnt of the server.
+    Adaptive,
     /// At growing intervals.
     Exponential,
 }

@@ -162,13 +162,29 @@ impl Visitor<'_> for Fraction {
 
 /// When a watch is asked.
 pub(super) fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
-    text(from, r#""exponential""#, |text| match text {
+    let expected = r#""adaptive" or "exponential""#;
+    text(from, expected, |text| match text {
+        "adaptive" => Ok(Policy::Adaptive),
         "exponential" => Ok(Policy::Exponential),
-        "adaptive" => Err(r#"this version has no "adaptive" policy: use "exponential""#.to_owned()),
-        other => Err(format!(
-            r#"{} is not a policy: use "exponential""#,
-            shown(other)
-        )),
+        other => Err(format!("{} is not a policy: use {expected}", shown(other))),
+    })
+}
+
+/// How much waiting a request is worth; `"auto"` is `None`.
+pub(super) fn price<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let expected = r#""auto" or a duration such as "3s""#;
+    text(from, expected, |text| match text {
+        "auto" => Ok(None),
+        text => match humantime::parse_duration(text) {
+            Ok(price) if (Duration::from_millis(10)..=Duration::from_hours(1)).contains(&price) => {
+                Ok(Some(price))
+            }
+            Ok(_) => Err(format!(
+                "{} is out of range: expected 10ms to 1h",
+                shown(text)
+            )),
+            Err(_) => Err(format!("{} is not {expected}", shown(text))),
+        },
     })
 }
 

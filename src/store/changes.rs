@@ -39,6 +39,8 @@ pub struct PendingWatch {
     pub polls: u32,
     /// When the last of them came.
     pub polled_at: Option<Timestamp>,
+    /// The progress last claimed, in percent.
+    pub progress: Option<u8>,
 }
 
 /// A watch that was pending and has been removed.
@@ -129,7 +131,8 @@ impl Store {
 fn added(conn: &Connection, after: Seq, limit: i64) -> Result<Vec<PendingWatch>, Cause> {
     let accounts = accounts(conn)?;
     let mut select = conn.prepare_cached(
-        "SELECT seq, id, account, added_at, deadline, polls, polled_at FROM watch
+        "SELECT seq, id, account, added_at, deadline, polls, polled_at, progress
+        FROM watch
         WHERE seq > ?1 AND outcome IS NULL ORDER BY seq LIMIT ?2",
     )?;
     rows::all(&mut select, (after.0, limit), "watch", |mut columns| {
@@ -145,6 +148,7 @@ fn added(conn: &Connection, after: Seq, limit: i64) -> Result<Vec<PendingWatch>,
             deadline: columns.time()?,
             polls: columns.get()?,
             polled_at: columns.time_if_any()?,
+            progress: columns.get()?,
         })
     })
 }

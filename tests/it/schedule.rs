@@ -6,6 +6,7 @@ use importwatch::outcome::Outcome::{Available, Expired, Failed, Missing, Partial
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::Fault;
 use importwatch::schedule::memory::Memory;
+use importwatch::schedule::policy::Policy;
 use importwatch::schedule::step::{Input, Step, Watched};
 use proptest::prelude::*;
 
@@ -550,8 +551,10 @@ fn a_poll_that_was_denied_is_tried_again_after_the_wait() {
         Input::Watched(Watched {
             id: id("a"),
             account: name("default"),
+            began: Instant::from_boot(secs(100.0)),
             deadline: Instant::from_boot(secs(1e6)),
             polled: None,
+            progress: None,
         }),
         Instant::from_boot(secs(100.0)),
     );
@@ -696,6 +699,7 @@ struct Story {
     seed: u64,
     latency: f64,
     stutter: bool,
+    adaptive: bool,
     accounts: Vec<(u32, Rates, Moods)>,
     /// When a task is added, its plan, its account, its deadline, and when it is removed.
     tasks: Vec<(f64, Plan, usize, f64, Option<f64>)>,
@@ -706,6 +710,7 @@ prop_compose! {
         seed: u64,
         latency in 0.0..20.0,
         stutter: bool,
+        adaptive: bool,
         accounts in prop::collection::vec((
             1_u32..60,
             (1_u32..100, prop::option::of(30_u32..500), 0.0..0.5).prop_map(|(m, h, r)| Rates::new(m, h, None, r)),
@@ -719,15 +724,20 @@ prop_compose! {
             prop::option::weighted(0.1, 0.0..5000.0),
         ), 1..120),
     ) -> Story {
-        Story { seed, latency, stutter, accounts, tasks }
+        Story { seed, latency, stutter, adaptive, accounts, tasks }
     }
 }
 
 /// How long a world runs on after everything in it is well again.
-const CALM: f64 = 100_000.0;
+const CALM: f64 = 30_000.0;
 
 fn play(story: &Story) -> World {
-    let mut world = World::new(story.seed);
+    let policy = if story.adaptive {
+        Policy::Adaptive { price: None }
+    } else {
+        Policy::Exponential
+    };
+    let mut world = World::under(policy, story.seed);
     world.latency = (0.0, story.latency);
     world.stutter = story.stutter;
     for (number, (batch, rates, moods)) in story.accounts.iter().enumerate() {

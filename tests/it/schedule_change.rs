@@ -4,6 +4,7 @@ use importwatch::outcome::Outcome::Available;
 use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::Fault;
 use importwatch::schedule::pacing::Pacing;
+use importwatch::schedule::policy::Policy;
 use importwatch::schedule::step::{Input, Parameters};
 
 use crate::world::{Mood, Plan, UNAVAILABLE, World, name, secs};
@@ -68,6 +69,7 @@ fn a_shorter_pacing_holds_for_those_that_wait_already() {
     // Asked at 149.8 s, and again at 209.8 s.
     world.run_until(160.0);
     world.give(Input::Changed(Parameters {
+        policy: Policy::Exponential,
         pacing: Pacing::new(secs(1.0), 1.0, secs(1.0)).unwrap(),
         missing_after: secs(600.0),
         seed: 9,
@@ -83,6 +85,7 @@ fn a_longer_pacing_holds_from_the_next_answer_on() {
     world.watch("a", Plan::Done(1000.0, Available));
     world.run_until(1.0);
     world.give(Input::Changed(Parameters {
+        policy: Policy::Exponential,
         pacing: Pacing::new(secs(50.0), 1.0, secs(50.0)).unwrap(),
         missing_after: secs(600.0),
         seed: 9,

@@ -115,7 +115,8 @@ fn everything_can_be_set() {
         give_up_after = "7d"
         missing_after = "0s"
         [poll]
-        policy = "exponential"
+        policy = "adaptive"
+        price = "5s"
         initial_interval = "500ms"
         multiplier = 2
         max_interval = "2m 30s"
@@ -159,6 +160,8 @@ fn everything_can_be_set() {
     );
     assert_eq!(settings.watch.give_up_after, Duration::from_hours(7 * 24));
     assert_eq!(settings.watch.missing_after, Duration::ZERO);
+    assert_eq!(settings.poll.policy, Policy::Adaptive);
+    assert_eq!(settings.poll.price, Some(Duration::from_secs(5)));
     assert_eq!(settings.poll.initial_interval, Duration::from_millis(500));
     assert!((settings.poll.multiplier - 2.0).abs() < f64::EPSILON);
     assert_eq!(settings.poll.max_interval, Duration::from_secs(150));

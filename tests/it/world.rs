@@ -15,6 +15,7 @@ use importwatch::schedule::budget::Rates;
 use importwatch::schedule::fault::{Allowance, Fault};
 use importwatch::schedule::memory::Memory;
 use importwatch::schedule::pacing::Pacing;
+use importwatch::schedule::policy::Policy;
 use importwatch::schedule::step::{
     AccountParameters, Answer, Input, Parameters, PollId, Step, Watched,
 };
@@ -114,7 +115,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::under(Policy::Exponential, seed)
+    }
+
+    pub(crate) fn under(policy: Policy, seed: u64) -> Self {
         let parameters = Parameters {
+            policy,
             pacing: Pacing::new(secs(2.0), 1.5, secs(60.0)).unwrap(),
             missing_after: secs(600.0),
             seed,
@@ -188,8 +194,10 @@ impl World {
         self.give(Input::Watched(Watched {
             id: task_id,
             account: name(account),
+            began: at(self.now),
             deadline: at(deadline),
             polled: None,
+            progress: None,
         }));
     }
 
@@ -204,8 +212,10 @@ impl World {
         self.give(Input::Watched(Watched {
             id: id(task),
             account: name("default"),
+            began: at(last),
             deadline: at(86_400.0),
             polled: Some((polls, at(last))),
+            progress: None,
         }));
     }
 

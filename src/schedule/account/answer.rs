@@ -8,8 +8,9 @@ use crate::account::Trouble;
 use crate::clock::Instant;
 use crate::outcome::{Outcome, Settlement, Verdict};
 use crate::schedule::account::trouble::Health;
-use crate::schedule::account::{Account, InFlight, Shared};
+use crate::schedule::account::{Account, InFlight, Shared, delay};
 use crate::schedule::fault::Allowance;
+use crate::schedule::policy::belief::Seen;
 use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::Answer;
 use crate::task::TaskId;
@@ -32,6 +33,7 @@ impl Account {
         };
         self.budget.ended(now);
         self.count_answering_time(now, shared.pacing.longest());
+        self.count_effort(now);
         self.recover(flight.size, shared);
         self.heed(answer.allowance, now);
         for (id, verdict) in answer.found {
@@ -54,6 +56,7 @@ impl Account {
                 self.take_absence(key, &flight, now, shared);
             }
         }
+        self.learn(now);
         if let Some(inquiry) = &mut self.inquiry {
             inquiry.answered(flight.size);
         } else if self.memory.batch_limit.is_some() {
@@ -117,13 +120,20 @@ impl Account {
         shared: &mut Shared,
     ) {
         match verdict {
-            Verdict::Settled(settlement) => self.settle(key, settlement, shared),
+            Verdict::Settled(settlement) => {
+                self.note(key, Seen::Ended, &flight.ranks, shared);
+                self.settle(key, settlement, shared);
+            }
             Verdict::Pending(pending) => {
+                self.note(key, Seen::Pending, &flight.ranks, shared);
                 let Some(entry) = shared.roster.get_mut(key) else {
                     return;
                 };
                 entry.absences = 0;
                 entry.counts = pending.counts;
+                if let Some(percent) = pending.progress {
+                    self.mind.claim(key, entry, percent, now);
+                }
                 if flight.sent_at >= entry.deadline {
                     self.settle(
                         key,
@@ -175,8 +185,8 @@ impl Account {
         let Some(entry) = shared.roster.get_mut(key) else {
             return;
         };
-        let next = now.after(shared.pacing.delay(entry.polls));
         entry.polls = entry.polls.saturating_add(1);
+        let next = now.after(delay(shared.policy, &shared.pacing, entry.polls));
         entry.asked = now;
         entry.refused_before = false;
         entry.apart = false;

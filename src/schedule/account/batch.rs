@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use crate::clock::Instant;
 use crate::schedule::account::{Account, InFlight, Shared};
+use crate::schedule::policy::Policy;
 use crate::schedule::roster::{Entry, Key, Place};
 use crate::schedule::step::PollId;
 use crate::task::TaskId;
@@ -36,6 +37,7 @@ impl Account {
         self.in_flight = Some(InFlight {
             poll,
             size: keys.len(),
+            ranks: self.ranks(&keys, shared),
             keys,
             sent_at: now,
             is_outdated: false,
@@ -54,10 +56,14 @@ impl Account {
             return self.anyone(shared).into_iter().collect();
         }
         let apart = |key: Key| shared.roster.get(key).is_some_and(|entry| entry.apart);
-        if let Some(&(_, first)) = self.waiting.first()
+        if let Some(&(due, first)) = self.waiting.first()
+            && due <= now
             && apart(first)
         {
             return vec![first];
+        }
+        if matches!(shared.policy, Policy::Adaptive { .. }) {
+            return self.choose_by_belief(now, limit, shared);
         }
         let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);
         let due = due.map(|&(_, key)| key).filter(|&key| !apart(key));

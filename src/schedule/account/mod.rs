@@ -7,6 +7,7 @@
 mod answer;
 mod batch;
 mod inquiry;
+mod mind;
 mod refusal;
 mod trouble;
 
@@ -17,10 +18,14 @@ use crate::account::{AccountName, Trouble};
 use crate::clock::Instant;
 use crate::outcome::Settlement;
 use crate::schedule::account::inquiry::Inquiry;
+use crate::schedule::account::mind::Mind;
 use crate::schedule::account::trouble::Health;
 use crate::schedule::budget::{Budget, Rates};
 use crate::schedule::memory::Memory;
 use crate::schedule::pacing::Pacing;
+use crate::schedule::policy::Policy;
+use crate::schedule::policy::belief::{Seen, Sight};
+use crate::schedule::policy::seconds;
 use crate::schedule::roster::{Entry, Key, Place, Roster};
 use crate::schedule::step::{AccountParameters, PollId, Step};
 
@@ -31,10 +36,18 @@ pub(super) struct Shared {
     /// Steps that are to be taken before any other.
     pub(super) ready: VecDeque<Step>,
     pub(super) random: fastrand::Rng,
+    pub(super) policy: Policy,
     pub(super) pacing: Pacing,
     /// The backoff after errors, before jitter.
     pub(super) backoff: Pacing,
     pub(super) missing_after: Duration,
+}
+
+impl Shared {
+    /// How long after the last of so many answers a watch is asked again, at the latest.
+    pub(super) fn delay(&self, polls: u32) -> Duration {
+        delay(self.policy, &self.pacing, polls)
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +81,9 @@ pub(super) struct Account {
     /// How long the account has been answering, in all; time in which it did not is not counted.
     answering: Instant,
     last_answer: Option<Instant>,
+    pub(super) mind: Mind,
+    /// What the answer that is being taken in says, watch by watch.
+    seen: Vec<(Sight, Seen)>,
 }
 
 #[derive(Debug)]
@@ -76,6 +92,8 @@ struct InFlight {
     /// How many ids were asked together, those forgotten since included.
     size: usize,
     keys: Vec<Key>,
+    /// Their ranks among the pending, by key.
+    ranks: Vec<(Key, f64)>,
     sent_at: Instant,
     /// Whether the account's settings or key have changed since: that it was not answered says
     /// nothing of the account as it is now.
@@ -103,6 +121,8 @@ impl Account {
             answered_alone: false,
             answering: Instant::ZERO,
             last_answer: None,
+            mind: Mind::default(),
+            seen: Vec::new(),
         }
     }
 
@@ -112,6 +132,7 @@ impl Account {
         self.parameters = Some(parameters);
         self.health = Health::Well;
         self.floor = Instant::ZERO;
+        self.mind.doubt();
         if let Some(flight) = &mut self.in_flight {
             flight.is_outdated = true;
         }
@@ -124,18 +145,23 @@ impl Account {
 
     /// Has watches asked earlier that a changed pacing would have asked earlier.
     pub(super) fn hasten(&mut self, shared: &mut Shared) {
-        let Shared { roster, pacing, .. } = shared;
+        let Shared {
+            roster,
+            policy,
+            pacing,
+            ..
+        } = shared;
         for (due, key) in std::mem::take(&mut self.waiting) {
             let mut at = due;
             if let Some(entry) = roster.get_mut(key)
-                && let Some(step) = entry.polls.checked_sub(1)
                 && !entry.apart
             {
-                at = due.min(entry.asked.after(pacing.delay(step)));
+                at = due.min(entry.asked.after(delay(*policy, pacing, entry.polls)));
                 entry.due = at;
             }
             self.waiting.insert((at, key));
         }
+        self.mind.doubt();
     }
 
     /// Takes over what was remembered from earlier runs, and when requests were sent.
@@ -157,14 +183,29 @@ impl Account {
         self.watches
     }
 
-    pub(super) fn take_in(&mut self, key: Key, due: Instant) {
+    /// Takes in a watch that has just come onto the roster.
+    pub(super) fn take_in(&mut self, key: Key, entry: &mut Entry, now: Instant) {
+        if self.watches == 0 {
+            self.mind.start(now);
+        }
+        self.count_effort(now);
         self.watches += 1;
-        self.waiting.insert((due, key));
+        self.waiting.insert((entry.due, key));
+        self.mind.add(key, entry);
+        self.mind.doubt();
+    }
+
+    /// To be called before the number of watches changes.
+    fn count_effort(&mut self, now: Instant) {
+        self.mind.effort.count(self.batches(), seconds(now));
     }
 
     /// Forgets a watch that has just left the roster.
     pub(super) fn forget(&mut self, key: Key, entry: &Entry, now: Instant, shared: &mut Shared) {
+        self.count_effort(now);
         self.watches -= 1;
+        self.mind.remove(key, entry);
+        self.mind.doubt();
         match entry.place {
             Place::Waiting => {
                 self.waiting.remove(&(entry.due, key));
@@ -193,7 +234,7 @@ impl Account {
         }
         let due = match &self.inquiry {
             Some(_) => Instant::ZERO,
-            None => self.waiting.first()?.0,
+            None => self.mind.plan().unwrap_or(self.waiting.first()?.0),
         };
         let earliest = now.max(due).max(self.health.ask_at()).max(self.floor);
         Some(self.budget.free_at(earliest))
@@ -212,6 +253,7 @@ impl Account {
 
     /// Takes the poll under way, if it is this one; any other input about a poll is stale.
     fn land(&mut self, poll: PollId) -> Option<InFlight> {
+        self.mind.doubt();
         self.in_flight.take_if(|flight| flight.poll == poll)
     }
 
@@ -221,6 +263,7 @@ impl Account {
             return;
         };
         self.watches -= 1;
+        self.mind.remove(key, &entry);
         shared.ready.push_back(Step::Settle {
             id: entry.id,
             polls: entry.polls.saturating_add(1),
@@ -257,6 +300,16 @@ impl Account {
             over,
             memory: self.memory,
         });
+    }
+}
+
+/// How long after the last of so many answers a watch is asked again, at the latest.
+fn delay(policy: Policy, pacing: &Pacing, polls: u32) -> Duration {
+    match (policy, polls.checked_sub(1)) {
+        (Policy::Exponential, None) => Duration::ZERO,
+        (Policy::Exponential, Some(step)) => pacing.delay(step),
+        // A request that is worth it comes earlier.
+        (Policy::Adaptive { .. }, _) => pacing.longest(),
     }
 }
 

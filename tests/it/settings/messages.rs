@@ -14,7 +14,7 @@ fn mistakes_are_told_together_and_with_their_places() {
                 multiplier = nan\n\n[accounts.Shop]\n\n[accounts.shop]\nreserve = 1.0\n\
                 endpoint = \"us\"\n[lgo]\n";
     insta::assert_snapshot!(message(text), @r#"
-    DIR/config.toml:2:1: unknown key poll.intial_interval; expected one of policy, initial_interval, multiplier, max_interval, batch_size, connect_timeout, request_timeout
+    DIR/config.toml:2:1: unknown key poll.intial_interval; expected one of policy, price, initial_interval, multiplier, max_interval, batch_size, connect_timeout, request_timeout
       |
     2 | intial_interval = …
       | ^^^^^^^^^^^^^^^
@@ -123,11 +123,23 @@ fn values_that_do_not_fit_one_another() {
 
 #[test]
 fn choices_are_listed() {
-    insta::assert_snapshot!(message("[poll]\npolicy = \"adaptive\""), @r#"
-    DIR/config.toml:2:10: poll.policy: this version has no "adaptive" policy: use "exponential"
+    insta::assert_snapshot!(message("[poll]\npolicy = \"linear\""), @r#"
+    DIR/config.toml:2:10: poll.policy: "linear" is not a policy: use "adaptive" or "exponential"
       |
-    2 | policy = "adaptive"
-      |          ^^^^^^^^^^
+    2 | policy = "linear"
+      |          ^^^^^^^^
+    "#);
+    insta::assert_snapshot!(message("[poll]\nprice = \"cheap\""), @r#"
+    DIR/config.toml:2:9: poll.price: "cheap" is not "auto" or a duration such as "3s"
+      |
+    2 | price = "cheap"
+      |         ^^^^^^^
+    "#);
+    insta::assert_snapshot!(message("[poll]\nprice = \"2h\""), @r#"
+    DIR/config.toml:2:9: poll.price: "2h" is out of range: expected 10ms to 1h
+      |
+    2 | price = "2h"
+      |         ^^^^
     "#);
     insta::assert_snapshot!(message("[notify]\ndesktop = \"yes\""), @r#"
     DIR/config.toml:2:11: notify.desktop: "yes" is none of "auto", true and false
@@ -263,7 +275,7 @@ fn mistakes_in_variables_name_them() {
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "8.7"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: found floating point `8.7`, expected a whole number from 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCH_SIZE", "5000"), @"environment variable IMPORTWATCH__POLL__BATCH_SIZE: 5000 is out of range: expected 1 to 1000");
     insta::assert_snapshot!(variable("IMPORTWATCH__POLL__BATCHSIZE", "5"), @r#"
-    environment variable IMPORTWATCH__POLL__BATCHSIZE: unknown key poll.batchsize; expected one of policy, initial_interval, multiplier, max_interval, batch_size, connect_timeout, request_timeout
+    environment variable IMPORTWATCH__POLL__BATCHSIZE: unknown key poll.batchsize; expected one of policy, price, initial_interval, multiplier, max_interval, batch_size, connect_timeout, request_timeout
     help: did you mean `IMPORTWATCH__POLL__BATCH_SIZE`?
     "#);
     insta::assert_snapshot!(variable("IMPORTWATCH__POL__BATCH_SIZE", "5"), @r#"

@@ -1,0 +1,171 @@
+//! The life table: how many tasks ended at which age, and for how long tasks of that age were pending.
+//!
+//! It knows ages alone, no task and no clock.
+
+use std::sync::LazyLock;
+
+/// So many classes of age, four an octave; the last one has no end.
+pub const BUCKETS: usize = 80;
+/// The end of the first class, in seconds.
+const FIRST: f64 = 0.25;
+/// What is taken for the hazard of the first class while nothing is known, a second.
+const FIRST_HAZARD: f64 = 0.2;
+/// So many ends the guess for a class is worth, which goes on from the class before it.
+const WEIGHT_OF_GUESS: f64 = 2.0;
+/// What was seen so many ends ago counts for 1/e.
+const FADING: f64 = 1000.0;
+
+/// Where each class of age begins.
+static EDGES: LazyLock<[f64; BUCKETS]> = LazyLock::new(|| {
+    let mut edges = [0.0; BUCKETS];
+    let mut edge = FIRST;
+    for slot in &mut edges[1..] {
+        *slot = edge;
+        edge *= 2_f64.powf(0.25);
+    }
+    edges
+});
+
+/// Ends and pending time by age, fading, and the hazard that follows from them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LifeTable {
+    ends: [f64; BUCKETS],
+    /// Seconds that tasks of the age were pending.
+    exposure: [f64; BUCKETS],
+    /// Ends a second among the pending.
+    hazard: [f64; BUCKETS],
+    /// The hazard, summed up to the beginning of the class.
+    cumulated: [f64; BUCKETS],
+}
+
+impl Default for LifeTable {
+    fn default() -> Self {
+        let mut table = Self {
+            ends: [0.0; BUCKETS],
+            exposure: [0.0; BUCKETS],
+            hazard: [0.0; BUCKETS],
+            cumulated: [0.0; BUCKETS],
+        };
+        table.refresh();
+        table
+    }
+}
+
+impl LifeTable {
+    /// The table of so many ends and so many seconds of pending by class of age. What is not a number
+    /// from 0 up counts as 0.
+    #[must_use]
+    pub fn of(rows: impl IntoIterator<Item = (usize, f64, f64)>) -> Self {
+        let sane = |number: f64| {
+            Some(number)
+                .filter(|n| n.is_finite())
+                .map_or(0.0, |n| n.max(0.0))
+        };
+        let mut table = Self::default();
+        for (bucket, ends, exposure) in rows {
+            if bucket < BUCKETS {
+                table.ends[bucket] = sane(ends);
+                table.exposure[bucket] = sane(exposure);
+            }
+        }
+        table.refresh();
+        table
+    }
+
+    /// The classes of age in which anything was seen: their number, ends, and seconds of pending.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, f64, f64)> {
+        let both = self.ends.iter().zip(&self.exposure).enumerate();
+        let rows = both.map(|(bucket, (&ends, &exposure))| (bucket, ends, exposure));
+        rows.filter(|&(_, ends, exposure)| ends > 0.0 || exposure > 0.0)
+    }
+
+    /// A task was still pending at the age `to`, as it was at `from`.
+    pub(super) fn saw_pending(&mut self, from: f64, to: f64) {
+        let (from, to) = (from.max(0.0), to.max(0.0));
+        for bucket in bucket(from)..=bucket(to) {
+            let begin = EDGES[bucket].max(from);
+            let end = EDGES.get(bucket + 1).map_or(to, |&edge| edge.min(to));
+            self.exposure[bucket] += (end - begin).max(0.0);
+        }
+    }
+
+    /// A task that was pending at the age `from` had ended by the age `to`.
+    pub(super) fn saw_end(&mut self, from: f64, to: f64) {
+        let middle = f64::midpoint(from.max(0.0), to.max(0.0));
+        self.saw_pending(from, middle);
+        self.ends[bucket(middle)] += 1.0;
+    }
+
+    /// Lets everything fade by so many ends seen, and takes what was seen since into account.
+    pub(super) fn conclude(&mut self, found: f64) {
+        self.scale((-found / FADING).exp());
+    }
+
+    /// Makes all that was seen worth no more than so many ends.
+    pub(super) fn keep_at_most(&mut self, ends: f64) {
+        let total = self.total();
+        if total > ends {
+            self.scale(ends / total);
+        }
+    }
+
+    /// How many ends it holds.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.ends.iter().sum()
+    }
+
+    /// The hazard up to an age, summed: the survival to that age is `exp` of its negative.
+    pub(super) fn cumulated(&self, age: f64) -> f64 {
+        let age = age.max(0.0);
+        let bucket = bucket(age);
+        self.cumulated[bucket] + self.hazard[bucket] * (age - EDGES[bucket])
+    }
+
+    fn scale(&mut self, factor: f64) {
+        for number in self.ends.iter_mut().chain(&mut self.exposure) {
+            *number *= factor;
+        }
+        self.refresh();
+    }
+
+    /// Each class guesses at the hazard of the one before it, a little lower: durations of most things
+    /// have tails longer than exponential.
+    fn refresh(&mut self) {
+        let decline = 2_f64.powf(-1.0 / 16.0);
+        let (mut before, mut sum) = (FIRST_HAZARD, 0.0);
+        for bucket in 0..BUCKETS {
+            let pseudo_time = WEIGHT_OF_GUESS / (before * decline);
+            let hazard =
+                (self.ends[bucket] + WEIGHT_OF_GUESS) / (self.exposure[bucket] + pseudo_time);
+            self.hazard[bucket] = hazard;
+            self.cumulated[bucket] = sum;
+            let width = EDGES
+                .get(bucket + 1)
+                .map_or(0.0, |next| next - EDGES[bucket]);
+            sum += hazard * width;
+            before = hazard;
+        }
+    }
+}
+
+/// The class of an age.
+fn bucket(age: f64) -> usize {
+    if age < FIRST {
+        return 0;
+    }
+    let quarter_octaves = (age / FIRST).log2() * 4.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and what is too large for an index saturates"
+    )]
+    let index = quarter_octaves as usize;
+    let bucket = (index + 1).min(BUCKETS - 1);
+    // A logarithm may err by a hair at an edge.
+    if age < EDGES[bucket] {
+        bucket - 1
+    } else {
+        bucket
+    }
+}
