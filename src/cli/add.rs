@@ -8,7 +8,7 @@ use clap::Args;
 use crate::account::AccountName;
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::cli::intake::{self, Intake};
+use crate::cli::intake::{self, Elsewhere, Intake};
 use crate::cli::{output, start};
 use crate::store::add::Add;
 use crate::watchlist::name::{self, NameError};
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exi
         import: intake::import_of(arguments.import),
         give_up_after: context.settings.watch.give_up_after,
     };
-    let mut intake = Intake::open(&directory, add)?;
+    let mut intake = Intake::open(&directory, add, Elsewhere::Refused)?;
     if intake::is_piped(&arguments.ids)? {
         intake.take_coming(&intake::read(io::stdin()), drop)?;
     } else {

@@ -12,8 +12,12 @@ use crate::store::lock::LockError;
 pub enum Exit {
     /// Done.
     Done,
+    /// Tasks or rows failed beyond what was allowed: `wait` and `run --wait` alone.
+    Failed,
     /// Bad arguments or settings, no key where one is needed, or an id that cannot be used.
     Usage,
+    /// Out of time, or a task expired.
+    TimeUp,
     /// What is left belongs to accounts that are refused or could not be asked.
     Unasked,
     /// The store failed, or another daemon holds it.
@@ -28,7 +32,9 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::Failed => 1,
             Self::Usage => 2,
+            Self::TimeUp => 3,
             Self::Unasked => 4,
             Self::Store => 5,
             Self::Interrupted => 130,
@@ -41,10 +47,12 @@ impl Exit {
     pub(super) fn or(self, other: Self) -> Self {
         // The store first, then what could not be asked: the order of the contract.
         let rank = |exit| match exit {
-            Self::Interrupted => 5,
-            Self::Store => 4,
-            Self::Unasked => 3,
-            Self::Usage => 2,
+            Self::Interrupted => 6,
+            Self::Store => 5,
+            Self::Unasked => 4,
+            Self::TimeUp => 3,
+            Self::Failed => 2,
+            Self::Usage => 1,
             Self::Done => 0,
         };
         if rank(other) > rank(self) {

@@ -49,22 +49,39 @@ impl Tally {
     }
 }
 
+/// What is done with ids that are watched under another account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Elsewhere {
+    /// They cannot be used: the account was meant.
+    Refused,
+    /// They are known, whoever's they are.
+    Known,
+    /// So, and ids that are not known cannot be used, for this reason.
+    KnownAlone(String),
+}
+
 /// Puts ids on the watch list.
 #[derive(Debug)]
 pub(super) struct Intake {
     store: Store,
     directory: StateDir,
     add: Add,
+    elsewhere: Elsewhere,
     tally: Tally,
     has_rung: bool,
 }
 
 impl Intake {
-    pub(super) fn open(directory: &StateDir, add: Add) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        directory: &StateDir,
+        add: Add,
+        elsewhere: Elsewhere,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             store: open_store(directory)?,
             directory: directory.clone(),
             add,
+            elsewhere,
             tally: Tally::default(),
             has_rung: false,
         })
@@ -127,6 +144,10 @@ impl Intake {
                 Err(unusable) => self.refuse(&unusable.to_string()),
             }
         }
+        if let Elsewhere::KnownAlone(why) = &self.elsewhere {
+            let why = why.clone();
+            return self.take_known(ids, &why);
+        }
         if ids.is_empty() {
             return Ok(ids);
         }
@@ -142,6 +163,9 @@ impl Intake {
                 Added::New => self.tally.new += 1,
                 Added::Again => self.tally.again += 1,
                 Added::Known { .. } => self.tally.known += 1,
+                Added::OtherAccount(_) if self.elsewhere == Elsewhere::Known => {
+                    self.tally.known += 1;
+                }
                 Added::OtherAccount(other) => {
                     self.refuse(&format!(
                         "{id} is watched under the account {other} already, so it was not added; to move it, run first: importwatch remove {}",
@@ -157,6 +181,19 @@ impl Intake {
             self.has_rung = doorbell::ring(&self.directory);
         }
         Ok(watched)
+    }
+
+    fn take_known(&mut self, ids: Vec<TaskId>, why: &str) -> anyhow::Result<Vec<TaskId>> {
+        let mut known = Vec::new();
+        for id in ids {
+            if self.store.watch(&id)?.is_some() {
+                self.tally.known += 1;
+                known.push(id);
+            } else {
+                self.refuse(&format!("{id} is not watched yet: {why}"));
+            }
+        }
+        Ok(known)
     }
 
     fn refuse(&mut self, why: &str) {

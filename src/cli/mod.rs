@@ -19,8 +19,10 @@ mod output;
 mod reload;
 mod remove;
 mod show;
+mod signals;
 mod start;
 mod times;
+mod wait;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -42,9 +44,12 @@ file in the settings (~/.config/importwatch/config.toml), then:
   importwatch add --import products ID…    the ids that the import endpoint answered
   importwatch daemon                       asks about them, and tells you how they ended
   importwatch list                         how they stand
+Or, in a script and without a daemon:
+  ./import.sh | importwatch wait -         watches the ids that it prints until they have settled
 
-Exit codes: 0 done; 2 bad arguments or settings, or an unknown id or import; 4 an account is refused \
-or could not be asked; 5 the store failed, or another daemon holds it; 130 interrupted.";
+Exit codes: 0 done; 1 tasks or rows failed beyond what is allowed; 2 bad arguments or settings, or an \
+unknown id or import; 3 out of time, or a task expired; 4 an account is refused or could not be \
+asked; 5 the store failed, or another daemon holds it; 130 interrupted.";
 
 const CONFIG: &str = "Read the settings from this file; else from $IMPORTWATCH_CONFIG, from \
 importwatch/config.toml in $XDG_CONFIG_HOME (~/.config), or from /etc/importwatch/config.toml";
@@ -94,6 +99,8 @@ enum Command {
     List(list::Arguments),
     /// Show all that is known of a task, or how an import stands, and what to do next
     Show(show::Arguments),
+    /// Wait until tasks have settled, with a daemon or without, and say by the exit code how
+    Wait(wait::Arguments),
     /// Take tasks off the watch list
     #[command(visible_alias = "rm")]
     Remove(remove::Arguments),
@@ -175,6 +182,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Add(arguments) => add::run(&context(environment)?, arguments),
         Command::List(arguments) => list::run(&context(environment)?, &arguments),
         Command::Show(arguments) => show::run(&context(environment)?, &arguments),
+        Command::Wait(arguments) => wait::run(&context(environment)?, &arguments),
         Command::Remove(arguments) => remove::run(&context(environment)?, &arguments),
         Command::Check(arguments) => check::run(&context(environment)?, &arguments),
         // It brings settings of its own, so that it works whatever the user's are.

@@ -13,8 +13,11 @@ use crate::cli::{Context, daemon, told};
 use crate::daemon::AccountSetup;
 use crate::daemon::reload::{Change, ListChange, Read, Refusal};
 use crate::schedule::step::AccountParameters;
-use crate::settings::key;
+use crate::settings::{Account, key};
 use crate::telemetry::Filter;
+
+/// Accounts that cannot be asked, and why: most often for want of a key.
+pub(super) type Unusable = BTreeMap<AccountName, anyhow::Error>;
 
 /// The settings, and what is in the files that they name.
 #[derive(Debug)]
@@ -26,20 +29,25 @@ pub(super) struct Basis {
 impl Basis {
     /// Reads the files of keys and certificates.
     pub(super) fn read(context: &Context) -> anyhow::Result<Self> {
-        let mut accounts = BTreeMap::new();
-        for (name, account) in &context.settings.accounts {
-            let (key, _) = key::find(&context.settings, name, &context.environment)?;
-            let client = daemon::client_params(context, name, account, key)?;
-            let parameters = AccountParameters {
-                batch_size: context.settings.poll.batch_size,
-                rates: daemon::rates(account),
-            };
-            accounts.insert(name.clone(), (client, parameters));
+        let (basis, mut unusable) = Self::read_usable(context);
+        match unusable.pop_first() {
+            None => Ok(basis),
+            Some((_, why)) => Err(why),
         }
-        Ok(Self {
-            context: context.clone(),
-            accounts,
-        })
+    }
+
+    /// The same without the accounts that cannot be asked, and why not.
+    pub(super) fn read_usable(context: &Context) -> (Self, Unusable) {
+        let mut accounts = BTreeMap::new();
+        let mut unusable = Unusable::new();
+        for (name, account) in &context.settings.accounts {
+            match parameters(context, name, account) {
+                Ok(parameters) => drop(accounts.insert(name.clone(), parameters)),
+                Err(why) => drop(unusable.insert(name.clone(), why)),
+            }
+        }
+        let context = context.clone();
+        (Self { context, accounts }, unusable)
     }
 
     /// The accounts of which something is not as in `before`; all, if there is none before.
@@ -94,6 +102,21 @@ impl Basis {
             keep: new.state.keep,
         })
     }
+}
+
+/// What an account is asked with: its files are read.
+fn parameters(
+    context: &Context,
+    name: &AccountName,
+    account: &Account,
+) -> anyhow::Result<(ClientParams, AccountParameters)> {
+    let (key, _) = key::find(&context.settings, name, &context.environment)?;
+    let client = daemon::client_params(context, name, account, key)?;
+    let parameters = AccountParameters {
+        batch_size: context.settings.poll.batch_size,
+        rates: daemon::rates(account),
+    };
+    Ok((client, parameters))
 }
 
 /// Reads the settings again, each time it is called. What is read is compared with what was taken over

@@ -113,6 +113,15 @@ pub struct ListSetup {
     pub files: Vec<PathBuf>,
 }
 
+/// How whoever watches is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// Now: what is not told yet is left for the next.
+    Now,
+    /// Once everything is told, or after so long.
+    Told(Duration),
+}
+
 /// Why the daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -162,6 +171,10 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
         () = &mut shutdown => return Ok(End::Stopped),
         lock = handover::take(&setup.directory) => lock?,
     };
+    let shutdown = async {
+        shutdown.await;
+        Leave::Now
+    };
     serve(setup, lock, shutdown).await
 }
 
@@ -173,7 +186,7 @@ pub async fn run(setup: Setup, shutdown: impl Future<Output = ()>) -> Result<End
 pub async fn serve(
     setup: Setup,
     lock: Lock,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = Leave>,
 ) -> Result<End, DaemonError> {
     let doorbell = Doorbell::bind(&setup.directory, &lock).map_err(DaemonError::Doorbell)?;
     let alarm = Alarm::new().map_err(DaemonError::Timer)?;
@@ -222,16 +235,15 @@ pub async fn serve(
         &mut relay,
         &doorbell,
         &alarm,
-        setup.until_settled,
+        setup.until_settled.then_some(setup.last_notices),
         shutdown,
     );
-    let end = watched.await?;
+    let (end, leave) = watched.await?;
     daemon.report_end();
     daemon.close().await;
-    if end == End::Stopped {
-        relay.stop().await;
-    } else {
-        relay.finish(setup.last_notices).await;
+    match leave {
+        Leave::Now => relay.stop().await,
+        Leave::Told(limit) => relay.finish(limit).await,
     }
     drop(doorbell);
     drop(lock);
@@ -244,19 +256,21 @@ async fn turn(
     relay: &mut Relay,
     doorbell: &Doorbell,
     alarm: &Alarm,
-    until_settled: bool,
-    shutdown: impl Future<Output = ()>,
-) -> Result<End, DaemonError> {
+    until_settled: Option<Duration>,
+    shutdown: impl Future<Output = Leave>,
+) -> Result<(End, Leave), DaemonError> {
     let mut shutdown = pin!(shutdown);
     loop {
         let until = daemon.advance(clock::now());
         daemon.show_access();
-        if let Some(end) = daemon.end().filter(|_| until_settled) {
-            return Ok(end);
+        if let Some(limit) = until_settled
+            && let Some(end) = daemon.end()
+        {
+            return Ok((end, Leave::Told(limit)));
         }
         tokio::select! {
             biased;
-            () = &mut shutdown => return Ok(End::Stopped),
+            leave = &mut shutdown => return Ok((End::Stopped, leave)),
             result = daemon.jobs.finished() => {
                 let result = result.map_err(DaemonError::Broken)?;
                 match daemon.finish(result)? {

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod doorbell;
 pub mod error;
 mod filesystem;
+pub mod follow;
 mod gate;
 pub mod imports;
 pub mod lock;

@@ -40,4 +40,6 @@ mod supply;
 mod support;
 mod telemetry;
 mod units;
+mod wait;
+mod wait_messages;
 mod world;

@@ -30,25 +30,25 @@ const TOLD: [&str; 10] = [
 ];
 
 /// What was typed and what came of it, one call after another.
-struct Transcript<'a> {
+pub(crate) struct Transcript<'a> {
     home: &'a Home,
     text: String,
 }
 
 impl<'a> Transcript<'a> {
-    fn of(home: &'a Home) -> Self {
+    pub(crate) fn of(home: &'a Home) -> Self {
         let text = String::new();
         Self { home, text }
     }
 
     /// Calls the program with these words.
-    fn call(&mut self, line: &str) -> &mut Self {
+    pub(crate) fn call(&mut self, line: &str) -> &mut Self {
         let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let ended = self.home.run(&words);
         self.note(line, &ended)
     }
 
-    fn call_with(&mut self, line: &str, input: &str) -> &mut Self {
+    pub(crate) fn call_with(&mut self, line: &str, input: &str) -> &mut Self {
         let words: Vec<&str> = line.split(' ').collect();
         let ended = self.home.run_with(&words, input);
         self.note(line, &ended)
@@ -76,7 +76,7 @@ impl<'a> Transcript<'a> {
     }
 
     /// The text without what differs from one run to the next.
-    fn stable(&self) -> String {
+    pub(crate) fn stable(&self) -> String {
         let home = self.home.path("");
         let home = home.to_str().unwrap().trim_end_matches('/');
         let text = self.text.replace(home, "/home/u");
@@ -155,6 +155,7 @@ fn help() {
         "daemon",
         "list",
         "show",
+        "wait",
         "remove",
         "check",
         "demo",
@@ -426,7 +427,7 @@ fn manual_pages_and_completions_need_no_settings() {
         let text = fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
         assert!(text.contains(&format!(".TH {page} 1")), "{text}");
     }
-    assert_eq!(fs::read_dir(&pages).unwrap().count(), 10);
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), 11);
     for (shell, sign) in [
         ("bash", "complete -F _importwatch"),
         ("zsh", "#compdef importwatch"),
