@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::account::AccountName;
 use crate::cli::Context;
+use crate::cli::complete;
 use crate::cli::exit::Exit;
 use crate::cli::intake::{self, Elsewhere, Intake};
 use crate::cli::{output, start};
@@ -26,10 +27,10 @@ which --start starts: importwatch.service if that is enabled, else importwatch-o
 once everything is settled.")]
 pub(super) struct Arguments {
     /// The account whose key asks about the tasks
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::accounts())]
     account: Option<AccountName>,
     /// The import that the tasks belong to; without it, an import named after the present time
-    #[arg(long, value_name = "NAME", value_parser = import_name)]
+    #[arg(long, value_name = "NAME", value_parser = import_name, add = complete::imports())]
     import: Option<String>,
     /// Have systemd start the service that asks about them, if no daemon runs: the user's, or the
     /// machine's where the settings are the machine's

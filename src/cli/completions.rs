@@ -4,9 +4,10 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args, Command, ValueEnum};
-use clap_complete::Shell as Known;
+use clap::{Args, ValueEnum};
+use clap_complete::env::{self, EnvCompleter};
 
+use crate::cli::complete;
 use crate::cli::exit::Exit;
 
 #[derive(Debug, Args)]
@@ -27,16 +28,16 @@ enum Shell {
     Fish,
 }
 
-/// Prints the completions of `program`.
-pub(super) fn run(mut program: Command, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let shell = match arguments.shell {
-        Shell::Bash => Known::Bash,
-        Shell::Zsh => Known::Zsh,
-        Shell::Fish => Known::Fish,
+/// Prints the script, which asks the program itself as something is typed.
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let shell: &dyn EnvCompleter = match arguments.shell {
+        Shell::Bash => &env::Bash,
+        Shell::Zsh => &env::Zsh,
+        Shell::Fish => &env::Fish,
     };
-    // The generator panics where a write fails, which a pipe may do and memory does not.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut program, "importwatch", &mut script);
+    let name = "importwatch";
+    shell.write_registration(complete::VARIABLE, name, name, name, &mut script)?;
     let mut out = io::stdout().lock();
     out.write_all(&script)?;
     out.flush()?;

@@ -24,6 +24,8 @@ pub enum Exit {
     Store,
     /// Interrupted, a command other than `daemon`.
     Interrupted,
+    /// As the command ended that `run` ran.
+    Command(u8),
 }
 
 impl Exit {
@@ -38,6 +40,7 @@ impl Exit {
             Self::Unasked => 4,
             Self::Store => 5,
             Self::Interrupted => 130,
+            Self::Command(code) => code,
         }
     }
 }
@@ -53,7 +56,7 @@ impl Exit {
             Self::TimeUp => 3,
             Self::Failed => 2,
             Self::Usage => 1,
-            Self::Done => 0,
+            Self::Done | Self::Command(_) => 0,
         };
         if rank(other) > rank(self) {
             other

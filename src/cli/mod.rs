@@ -5,6 +5,7 @@
 
 mod add;
 mod check;
+mod complete;
 mod completions;
 mod daemon;
 mod demo;
@@ -18,6 +19,7 @@ mod man;
 mod output;
 mod reload;
 mod remove;
+mod run;
 mod show;
 mod signals;
 mod start;
@@ -46,6 +48,7 @@ file in the settings (~/.config/importwatch/config.toml), then:
   importwatch list                         how they stand
 Or, in a script and without a daemon:
   ./import.sh | importwatch wait -         watches the ids that it prints until they have settled
+  importwatch run --wait -- ./import.sh    the same, and fails if the script does
 
 Exit codes: 0 done; 1 tasks or rows failed beyond what is allowed; 2 bad arguments or settings, or an \
 unknown id or import; 3 out of time, or a task expired; 4 an account is refused or could not be \
@@ -94,6 +97,8 @@ enum Command {
     Daemon(daemon::Arguments),
     /// Put import tasks on the watch list
     Add(add::Arguments),
+    /// Run an import command, and watch the tasks that it starts
+    Run(run::Arguments),
     /// Show the watch list and what became of it
     #[command(visible_alias = "ls")]
     List(list::Arguments),
@@ -148,6 +153,9 @@ fn open_store(directory: &StateDir) -> Result<Store, StoreError> {
 /// Runs the command that the process was called with.
 #[must_use]
 pub fn run() -> Exit {
+    if complete::answer() {
+        return Exit::Done;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -180,6 +188,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match command {
         Command::Daemon(arguments) => daemon::run(&context(environment)?, &arguments),
         Command::Add(arguments) => add::run(&context(environment)?, arguments),
+        Command::Run(arguments) => run::run(&context(environment)?, arguments),
         Command::List(arguments) => list::run(&context(environment)?, &arguments),
         Command::Show(arguments) => show::run(&context(environment)?, &arguments),
         Command::Wait(arguments) => wait::run(&context(environment)?, &arguments),
@@ -187,7 +196,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&context(environment)?, &arguments),
         // It brings settings of its own, so that it works whatever the user's are.
         Command::Demo(arguments) => demo::run(&flags, &environment, &arguments),
-        Command::Completions(arguments) => completions::run(Arguments::command(), &arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(Arguments::command(), &arguments),
     }
 }

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::Context;
 use crate::cli::exit::Exit;
-use crate::cli::{find, open_store, output};
+use crate::cli::{complete, find, open_store, output};
 use crate::notice::amount::counted;
 use crate::notice::safe;
 use crate::store::Store;
@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "ID", group = "what")]
     ids: Vec<String>,
     /// All tasks of this import: the newest of this name, or NAME@2026-11-21T02:00 for an older
-    #[arg(long, value_name = "NAME", group = "what")]
+    #[arg(long, value_name = "NAME", group = "what", add = complete::imports())]
     import: Option<String>,
 }
 

@@ -133,6 +133,12 @@ impl Store {
         self.recovery.as_ref()
     }
 
+    /// Whether there is a database in `directory`, which need not be there either.
+    #[must_use]
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(DATABASE).is_file()
+    }
+
     /// Where the database is.
     #[must_use]
     pub fn path(&self) -> &Path {

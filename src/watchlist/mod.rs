@@ -17,5 +17,6 @@ mod lines;
 pub mod listed;
 pub mod lists;
 pub mod name;
+pub mod output;
 pub mod unusable;
 pub mod watcher;

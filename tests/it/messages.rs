@@ -152,6 +152,7 @@ fn help() {
     all.call("").call("--version");
     for command in [
         "add",
+        "run",
         "daemon",
         "list",
         "show",
@@ -427,16 +428,19 @@ fn manual_pages_and_completions_need_no_settings() {
         let text = fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
         assert!(text.contains(&format!(".TH {page} 1")), "{text}");
     }
-    assert_eq!(fs::read_dir(&pages).unwrap().count(), 11);
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), 12);
     for (shell, sign) in [
-        ("bash", "complete -F _importwatch"),
+        ("bash", "complete -o nospace"),
         ("zsh", "#compdef importwatch"),
-        ("fish", "complete -c importwatch"),
+        (
+            "fish",
+            "complete --keep-order --exclusive --command importwatch",
+        ),
     ] {
         let ended = home.run(&["completions", shell]);
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
-        assert!(ended.out.contains(sign), "{shell}");
-        assert!(ended.out.contains("until-settled"), "{shell}");
+        assert!(ended.out.contains(sign), "{shell}: {}", ended.out);
+        assert!(ended.out.contains("IMPORTWATCH_COMPLETE"), "{shell}");
     }
 }
 

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use crate::cli::Context;
 use crate::cli::exit::Exit;
 use crate::cli::times::Now;
-use crate::cli::{find, json, open_store, output};
+use crate::cli::{complete, find, json, open_store, output};
 use crate::clock;
 use crate::store::Store;
 use crate::store::changes::Seq;
@@ -52,7 +52,7 @@ Examples:
 )]
 pub(super) struct Arguments {
     /// Those of this import alone: the newest of this name, or NAME@2026-11-21T02:00 for an older
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::imports())]
     import: Option<String>,
     /// Those without an outcome
     #[arg(long)]

@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::list::print_json;
 use crate::cli::times::Now;
 use crate::cli::words::STRONG;
-use crate::cli::{find, json, open_store, output};
+use crate::cli::{complete, find, json, open_store, output};
 use crate::clock;
 use crate::store::doorbell;
 use crate::store::watches::{Filter, Which};
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "ID", group = "what")]
     id: Option<String>,
     /// An import: the newest of this name, or NAME@2026-11-21T02:00 for an older
-    #[arg(long, value_name = "NAME", group = "what")]
+    #[arg(long, value_name = "NAME", group = "what", add = complete::imports())]
     import: Option<String>,
     /// One JSON object a line: the task, or each task of the import
     #[arg(long)]

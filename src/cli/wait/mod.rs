@@ -5,7 +5,7 @@
 
 mod asker;
 mod engine;
-mod follow;
+pub(super) mod follow;
 mod ledger;
 mod limit;
 mod pace;
@@ -26,7 +26,7 @@ use crate::cli::exit::Exit;
 use crate::cli::intake::{self, Elsewhere, Intake, Tally};
 use crate::cli::wait::follow::Following;
 use crate::cli::wait::limit::MaxFailed;
-use crate::cli::{Context, daemon, find};
+use crate::cli::{Context, complete, daemon, find};
 use crate::store::Store;
 use crate::store::add::Add;
 use crate::task::TaskId;
@@ -65,10 +65,10 @@ could not be used, though all else is well; 0 done."
 )]
 pub(super) struct Arguments {
     /// The account whose key asks about ids that are not watched yet
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::accounts())]
     account: Option<AccountName>,
     /// The import to wait for; with ids, the import that new ones go to
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::imports())]
     import: Option<String>,
     #[command(flatten)]
     terms: Terms,
