@@ -14,7 +14,7 @@ use crate::account::AccountName;
 use crate::store::error::{Cause, StoreError};
 use crate::store::rows::{self, Columns};
 use crate::store::tally::{Tally, Weight};
-use crate::store::{CHUNK, Store, accounts};
+use crate::store::{CHUNK, Store, accounts, give_turn};
 use crate::task::TaskId;
 use crate::watch::{Import, ImportKey};
 
@@ -124,6 +124,10 @@ impl Store {
                 additions.end()
             })?;
             addition.import = import.or(addition.import);
+            if chunk.len() == CHUNK {
+                // More is to come, in this call or in the next.
+                give_turn();
+            }
         }
         Ok(addition)
     }

@@ -13,7 +13,7 @@ use crate::notice::channel::Channel;
 use crate::outcome::Settlement;
 use crate::store::error::{Cause, StoreError};
 use crate::store::tally::{Tally, Weight};
-use crate::store::{CHUNK, Store};
+use crate::store::{CHUNK, Store, give_turn};
 use crate::task::{Counts, TaskId};
 
 /// An outcome to be written down.
@@ -85,6 +85,9 @@ impl Store {
                 Ok(count)
             })?;
             rest = later;
+            if !rest.is_empty() {
+                give_turn();
+            }
         }
         Ok(count)
     }

@@ -18,6 +18,7 @@ mod disk;
 mod idle;
 mod inject;
 mod living;
+mod load;
 mod notices;
 mod picture;
 #[path = "../it/program.rs"]
