@@ -198,6 +198,13 @@ impl DesktopNotifier {
             None => bus.ask("GetCapabilities").await,
         }
         .map_err(NotifierError::NoServer)?;
+        // The bus may have started the server for this question: what it tells of that is not to
+        // count, later, as news of yet another server.
+        self.catch_up().await;
+        let Some(bus) = &mut self.bus else {
+            let gone = zbus::Error::Failure("the session bus has ended".to_owned());
+            return Err(NotifierError::NoBus(gone));
+        };
         let abilities = Abilities::of(&capabilities);
         let has_theme = *self.has_theme.get_or_insert_with(icon::has_theme);
         let draft = draft(&about, said, abilities, has_theme);

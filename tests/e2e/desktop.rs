@@ -1,11 +1,14 @@
 //! A private session bus, a screen that no one sees, and a real notification server on both.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 /// A bound that is reached only where something hangs.
 const LONG: Duration = Duration::from_mins(2);
@@ -14,6 +17,8 @@ const LONG: Duration = Duration::from_mins(2);
 const CHILD: &str = "IMPORTWATCH_TEST_CHILD";
 /// Leads a program to its session bus.
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
+/// Leads a child to the folder of what its bus may start by itself.
+const SERVICES: &str = "IMPORTWATCH_TEST_SERVICES";
 
 /// A process that ends with this value.
 struct Process(Child);
@@ -52,21 +57,30 @@ impl Drop for Process {
 pub(crate) struct Bus {
     address: String,
     _daemon: Process,
+    /// What the bus may start by itself; nothing, unless a test puts it there.
+    services: TempDir,
 }
 
 impl Bus {
     #[track_caller]
     pub(crate) fn start() -> Self {
+        let services = TempDir::new().unwrap();
+        let folder = services.path().display();
+        let text = fs::read_to_string(beside("bus.conf")).unwrap();
+        let config = services.path().join("bus.conf");
+        let folders = format!("<servicedir>{folder}</servicedir>\n</busconfig>");
+        fs::write(&config, text.replace("</busconfig>", &folders)).unwrap();
         let (daemon, mut printed) = Process::start(
             Command::new("dbus-daemon")
                 .arg("--config-file")
-                .arg(beside("bus.conf"))
+                .arg(config)
                 .args(["--print-address", "--nofork"]),
         );
         let address = printed.next().expect("the bus has an address").unwrap();
         Self {
             address,
             _daemon: daemon,
+            services,
         }
     }
 
@@ -94,6 +108,7 @@ pub(crate) fn on_a_private_bus(test: &str, body: impl Future<Output = ()>) {
         .args(["--exact", test, "--nocapture"])
         .env(CHILD, "1")
         .env(variable, address)
+        .env(SERVICES, bus.services.path())
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&ran.stdout);
@@ -147,27 +162,54 @@ impl Desktop {
         Self::of(std::env::var(BUS).unwrap(), Look::PLAIN)
     }
 
+    /// The same with a notification server that only the bus starts, once one is asked for.
+    pub(crate) fn start_on_demand() -> Self {
+        let desktop = Self::dark(std::env::var(BUS).unwrap(), Look::PLAIN);
+        let services = PathBuf::from(std::env::var_os(SERVICES).unwrap());
+        let service = format!(
+            "[D-BUS Service]\nName=org.freedesktop.Notifications\n\
+             Exec=/usr/bin/env DISPLAY={} {BUS}={} dunst -conf {}\n",
+            desktop.display,
+            desktop.bus,
+            beside(desktop.look.dunstrc).display()
+        );
+        fs::write(services.join("server.service"), service).unwrap();
+        // The bus looks into its folders when it is told to.
+        let told = desktop
+            .command("dbus-send")
+            .args(["--session", "--print-reply", "--dest=org.freedesktop.DBus"])
+            .args(["/", "org.freedesktop.DBus.ReloadConfig"])
+            .output();
+        assert!(told.expect("dbus-send must be there").status.success());
+        desktop
+    }
+
     /// The same on `bus`, looking so.
     pub(crate) fn on(bus: &Bus, look: Look) -> Self {
         Self::of(bus.address.clone(), look)
     }
 
     fn of(bus: String, look: Look) -> Self {
+        let mut desktop = Self::dark(bus, look);
+        desktop.start_server();
+        desktop
+    }
+
+    /// A screen without a notification server.
+    fn dark(bus: String, look: Look) -> Self {
         let (screen, mut printed) = Process::start(
             Command::new("Xvfb")
                 .args(["-displayfd", "1", "-nolisten", "tcp"])
                 .args(["-screen", "0", look.screen]),
         );
         let number = printed.next().expect("the screen has a number").unwrap();
-        let mut desktop = Self {
+        Self {
             server: None,
             look,
             bus,
             display: format!(":{number}"),
             _screen: screen,
-        };
-        desktop.start_server();
-        desktop
+        }
     }
 
     /// A program on this desktop.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use importwatch::account::Trouble;
 use importwatch::failure::{Failure, FailureKind};
-use importwatch::notice::{AccountNews, ImportNews, Notice, Subject, TaskNews};
+use importwatch::notice::{AccountNews, ImportNews, Notice, Subject, TaskNews, wording};
 use importwatch::notifier::NotifierError;
 use importwatch::notifier::desktop::{DesktopNotifier, Event};
 use importwatch::outcome::{Outcome, Settlement};
@@ -282,6 +282,22 @@ fn a_desktop_that_goes_and_comes_back_is_told_then() {
             );
         },
     );
+}
+
+/// What the bus says of a server that it has just started is no word of another one.
+#[test]
+fn a_server_that_the_bus_starts_for_a_notice_has_it_replaced_by_the_next() {
+    let test = "notices::a_server_that_the_bus_starts_for_a_notice_has_it_replaced_by_the_next";
+    on_a_private_bus(test, async {
+        let desktop = Desktop::start_on_demand();
+        let mut notifier = DesktopNotifier::with_limit(Duration::from_mins(2));
+        let notice = failed();
+        notifier.deliver(&notice).await.unwrap();
+        assert_eq!(desktop.on_screen(), 1);
+        let later = wording(&all_in());
+        notifier.show(notice.about(), &later).await.unwrap();
+        assert_eq!(desktop.on_screen(), 1);
+    });
 }
 
 #[test]

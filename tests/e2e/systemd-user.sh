@@ -139,6 +139,9 @@ fails shown 'products.*rows'
 log_in
 desktop
 eventually shown 'products.*rows'
+# What stood there before of the same import is gone.
+alone() { [ "$(bob dunstctl count displayed)" = 1 ]; }
+eventually alone
 picture later
 is MainPID "$first"
 
