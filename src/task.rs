@@ -60,6 +60,10 @@ impl FromStr for TaskId {
     type Err = TaskIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Nearly all are, and none of their digits is unfit.
+        if let Some(bytes) = object_id(text) {
+            return Ok(Self(Repr::ObjectId(bytes)));
+        }
         if text.is_empty() {
             return Err(TaskIdError::Empty);
         }
@@ -69,8 +73,7 @@ impl FromStr for TaskId {
         if let Some(bad) = text.chars().find(|&c| is_unfit(c)) {
             return Err(TaskIdError::Character(bad));
         }
-        let other = || Repr::Other(Box::new(Text(text.into())));
-        Ok(Self(object_id(text).map_or_else(other, Repr::ObjectId)))
+        Ok(Self(Repr::Other(Box::new(Text(text.into())))))
     }
 }
 

@@ -370,6 +370,13 @@ impl Daemon {
         if let Some(last) = changes.removals.last() {
             self.jobs.push(Job::Forget { upto: last.number });
         }
+        self.seen = changes.upto;
+        self.loaded |= !changes.more;
+        if changes.more {
+            // The next page is read while this one is taken in.
+            self.load();
+            self.jobs.start(now);
+        }
         for removal in changes.removals {
             self.noted.remove(&removal.id);
             self.schedule.handle(Input::Unwatched(removal.id), now);
@@ -378,12 +385,7 @@ impl Daemon {
             let watched = watched(watch, wall, now);
             self.schedule.handle(Input::Watched(watched), now);
         }
-        self.seen = changes.upto;
-        self.loaded |= !changes.more;
         self.report.recount(now);
-        if changes.more {
-            self.load();
-        }
     }
 
     /// How long a request of this account may take.
@@ -400,6 +402,7 @@ impl Daemon {
                 wait: Duration::ZERO,
             };
             self.schedule.handle(denied, now);
+            self.end_request(key);
             return;
         };
         self.under_way.insert(key);

@@ -23,6 +23,7 @@ mod notices;
 mod picture;
 #[path = "../it/program.rs"]
 mod program;
+mod rates;
 mod screen;
 mod secrets;
 #[path = "../it/seed.rs"]
