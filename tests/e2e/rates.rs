@@ -44,8 +44,8 @@ async fn no_minute_has_more_requests_than_the_plan_whoever_sends_them() {
         }
     });
     let home = home(&simulator);
-    let ids: String = (0..300).map(|number| format!("task-{number}\n")).collect();
-    home.run_with(&["add", "--import", "products", "-"], &ids);
+    let ids: Vec<String> = (0..300).map(|number| format!("task-{number}")).collect();
+    home.run_with(&["add", "--import", "products", "-"], &ids.join("\n"));
     let mut random = fastrand::Rng::new();
     let (mut good, mut refused) = (0, 0);
     // Well into a second minute, in which the first one's requests come free one by one.
