@@ -258,7 +258,7 @@ impl Schedule {
             absent_since: Instant::ZERO,
             refused_before: false,
             apart: false,
-            counts: Counts::default(),
+            rows: Counts::default().into(),
             place: Place::Waiting,
         };
         if let Some(key) = self.shared.roster.insert(entry)

@@ -46,8 +46,31 @@ pub(super) struct Entry {
     /// Whether it brought nothing when it was asked alone, while others were answered: it is asked
     /// alone and rarely, so that it holds up nobody else.
     pub(super) apart: bool,
-    pub(super) counts: Counts,
+    pub(super) rows: Rows,
     pub(super) place: Place,
+}
+
+/// The rows of a task, as far as they are known, in half the room of [`Counts`]: the greatest number
+/// there is stands for one that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rows([u32; 3]);
+
+impl From<Counts> for Rows {
+    fn from(counts: Counts) -> Self {
+        let known = [counts.total, counts.succeeded, counts.failed];
+        Self(known.map(|rows| rows.unwrap_or(u32::MAX)))
+    }
+}
+
+impl From<Rows> for Counts {
+    fn from(rows: Rows) -> Self {
+        let [total, succeeded, failed] = rows.0.map(|rows| Some(rows).filter(|&n| n < u32::MAX));
+        Self {
+            total,
+            succeeded,
+            failed,
+        }
+    }
 }
 
 /// Where a watch is.
@@ -136,5 +159,27 @@ impl Roster {
             found.remove();
         }
         Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_entries_take_little_room() {
+        assert!(size_of::<Entry>() <= 112, "{}", size_of::<Entry>());
+    }
+
+    #[test]
+    fn rows_read_back_as_far_as_they_are_known() {
+        let known = Counts {
+            total: Some(0),
+            succeeded: None,
+            failed: Some(u32::MAX - 1),
+        };
+        assert_eq!(Counts::from(Rows::from(known)), known);
+        let none = Counts::default();
+        assert_eq!(Counts::from(Rows::from(none)), none);
     }
 }

@@ -130,7 +130,7 @@ impl Account {
                     return;
                 };
                 entry.absences = 0;
-                entry.counts = pending.counts;
+                entry.rows = pending.counts.into();
                 if let Some(percent) = pending.progress {
                     self.mind.claim(key, entry, percent, now);
                 }
@@ -164,7 +164,7 @@ impl Account {
             entry.absent_since = self.answering;
         }
         entry.absences += 1;
-        let counts = entry.counts;
+        let counts = entry.rows.into();
         let long = self.answering.since(entry.absent_since) >= shared.missing_after;
         let missing = long && entry.absences >= ABSENCES;
         if flight.sent_at >= entry.deadline {
