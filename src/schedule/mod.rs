@@ -78,6 +78,10 @@ impl Schedule {
 
     /// Takes in what happened at `now`, which must not be earlier than in any call before.
     pub fn handle(&mut self, input: Input, now: Instant) {
+        // Watches come by the thousand; all else finds them in their places.
+        if !matches!(input, Input::Watched(_)) {
+            self.line_up();
+        }
         match input {
             Input::Configured {
                 account,
@@ -138,6 +142,7 @@ impl Schedule {
     /// [`Step::Idle`].
     #[must_use]
     pub fn next_step(&mut self, now: Instant) -> Step {
+        self.line_up();
         for account in &mut self.accounts {
             account.think(now, &self.shared);
             account.tell_if_lasting(now, &mut self.shared);
@@ -283,6 +288,10 @@ impl Schedule {
         if let Some(account) = self.accounts.get_mut(entry.account as usize) {
             account.forget(key, &entry, now, &mut self.shared);
         }
+    }
+
+    fn line_up(&mut self) {
+        self.accounts.iter_mut().for_each(Account::line_up);
     }
 
     /// The number of the account that a poll is under way to; none for a poll that has ended.

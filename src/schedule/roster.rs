@@ -108,7 +108,10 @@ impl Roster {
     }
 
     pub(super) fn find(&self, id: &TaskId) -> Option<Key> {
-        let hash = self.hasher.hash_one(id);
+        self.find_hashed(self.hasher.hash_one(id), id)
+    }
+
+    fn find_hashed(&self, hash: u64, id: &TaskId) -> Option<Key> {
         let same = |key: &Key| self.get(*key).is_some_and(|entry| entry.id == *id);
         self.by_id.find(hash, same).copied()
     }
@@ -137,11 +140,11 @@ impl Roster {
     /// Takes in a watch whose id is not there yet; `None` where it is, or where the roster is full
     /// (four thousand million watches).
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Key> {
-        if self.find(&entry.id).is_some() {
+        let hash = self.hasher.hash_one(&entry.id);
+        if self.find_hashed(hash, &entry.id).is_some() {
             return None;
         }
         let key = Key::try_from(self.entries.vacant_key()).ok()?;
-        let hash = self.hasher.hash_one(&entry.id);
         self.entries.insert(entry);
         let (entries, hasher) = (&self.entries, &self.hasher);
         self.by_id.insert_unique(hash, key, |&key| {

@@ -61,6 +61,8 @@ pub(super) struct Account {
     budget: Budget,
     /// The watches that wait to be asked, the one that is due first in front.
     waiting: BTreeSet<(Instant, Key)>,
+    /// Those that have just come and are not among them yet.
+    fresh: Vec<(Instant, Key)>,
     /// How many watches it has, wherever they are.
     watches: usize,
     in_flight: Option<InFlight>,
@@ -109,6 +111,7 @@ impl Account {
             memory: Memory::default(),
             budget: Budget::new(Rates::new(1, None, None, 0.0), None),
             waiting: BTreeSet::new(),
+            fresh: Vec::new(),
             watches: 0,
             in_flight: None,
             health: Health::Well,
@@ -190,9 +193,20 @@ impl Account {
         }
         self.count_effort(now);
         self.watches += 1;
-        self.waiting.insert((entry.due, key));
+        self.fresh.push((entry.due, key));
         self.mind.add(key, entry);
         self.mind.doubt();
+    }
+
+    /// Has the watches that have just come wait with the others. Many are sorted and put there as a
+    /// whole, which takes a fraction of the time and of the room: at a start there may be a million.
+    pub(super) fn line_up(&mut self) {
+        if self.fresh.len() > self.waiting.len() / 8 {
+            let mut fresh: BTreeSet<_> = std::mem::take(&mut self.fresh).into_iter().collect();
+            self.waiting.append(&mut fresh);
+        } else {
+            self.waiting.extend(self.fresh.drain(..));
+        }
     }
 
     /// To be called before the number of watches changes.
@@ -232,9 +246,11 @@ impl Account {
         if self.parameters.is_none() || self.in_flight.is_some() {
             return None;
         }
-        let due = match &self.inquiry {
-            Some(_) => Instant::ZERO,
-            None => self.mind.plan().unwrap_or(self.waiting.first()?.0),
+        let due = if self.inquiry.is_some() {
+            Instant::ZERO
+        } else {
+            let first = self.waiting.first().into_iter().chain(&self.fresh).min();
+            self.mind.plan().unwrap_or(first?.0)
         };
         let earliest = now.max(due).max(self.health.ask_at()).max(self.floor);
         Some(self.budget.free_at(earliest))
