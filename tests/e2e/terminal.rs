@@ -117,3 +117,23 @@ fn a_list_fits_and_shows_first_what_needs_someone() {
     assert!(coloured.contains("[31m14"), "{coloured:?}");
     assert!(!coloured.contains("\u{1b}[31m14"), "{coloured:?}");
 }
+
+#[test]
+fn a_checklist_stays_one_on_a_narrow_terminal() {
+    let terminal = Terminal::empty();
+    let screen = terminal.after("NO_COLOR=1", "check");
+    let mut marks = 0;
+    for line in screen.trim_end().lines() {
+        assert!(
+            line.chars().count() <= 80 || !line.trim().contains(' '),
+            "{line}"
+        );
+        let is_first = ["✔ ", "• ", "✘ "].iter().any(|mark| line.starts_with(mark));
+        assert!(
+            is_first || line.starts_with("      "),
+            "{line:?} in {screen}"
+        );
+        marks += u32::from(is_first);
+    }
+    assert!(marks >= 8, "{screen}");
+}

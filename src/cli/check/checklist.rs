@@ -3,10 +3,14 @@
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 use crate::cli::exit::Exit;
-use crate::cli::told;
+use crate::cli::{output, told};
 use crate::notice::safe;
+
+/// The least room for a text, however narrow the terminal is.
+const LEAST: usize = 20;
 
 /// What was checked, in order.
 #[derive(Debug, Default)]
@@ -106,6 +110,7 @@ impl Checklist {
             .map(|line| line.what.chars().count())
             .max();
         let width = width.unwrap_or(0);
+        let columns = output::terminal_width();
         for line in &self.lines {
             let (style, sign) = match line.mark {
                 Mark::Good | Mark::Note if quiet => continue,
@@ -113,22 +118,53 @@ impl Checklist {
                 Mark::Note => (AnsiColor::Yellow.on_default(), "•"),
                 Mark::Bad => (AnsiColor::Red.on_default(), "✘"),
             };
-            let Line {
-                what,
-                found,
-                details,
-                cure,
-                ..
-            } = line;
-            writeln!(out, "{style}{sign}{style:#} {what:<width$}  {found}")?;
-            for detail in details {
-                writeln!(out, "  {:<width$}    {detail}", "")?;
+            let wrap = |text: &str, deeper: usize| wrapped(text, columns, width + 4 + deeper);
+            let what = &line.what;
+            writeln!(
+                out,
+                "{style}{sign}{style:#} {what:<width$}  {}",
+                wrap(&line.found, 0)
+            )?;
+            for detail in &line.details {
+                writeln!(out, "  {:<width$}    {}", "", wrap(detail, 4))?;
             }
-            if !cure.is_empty() {
+            if !line.cure.is_empty() {
                 let faint = Style::new().dimmed();
+                let cure = wrap(&line.cure, 2);
                 writeln!(out, "  {:<width$}  {faint}→ {cure}{faint:#}", "")?;
             }
         }
         Ok(())
+    }
+}
+
+/// `text` in lines of at most `columns`, where they are known, of which all but the first begin at
+/// `indent`. A word that is too long stays whole, so that a path can be copied.
+fn wrapped(text: &str, columns: Option<usize>, indent: usize) -> String {
+    let Some(columns) = columns else {
+        return text.to_owned();
+    };
+    let options = Options::new(columns.saturating_sub(indent).max(LEAST))
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    let below = format!("\n{:indent$}", "");
+    textwrap::wrap(text, options).join(&below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_the_terminal_goes_on_below_itself() {
+        let text = "run: chmod o-w /home/u/.local/state/importwatch/state.db, and --until-settled";
+        assert_eq!(
+            wrapped(text, Some(40), 10),
+            "run: chmod o-w\n          /home/u/.local/state/importwatch/state.db,\n          \
+             and --until-settled"
+        );
+        assert_eq!(wrapped(text, None, 10), text);
+        assert!(wrapped(text, Some(5), 10).lines().count() < 6);
     }
 }
