@@ -84,10 +84,13 @@ fn notes(text: &str) -> String {
             if begins {
                 page.push_str(".SH NOTES\n");
             }
-            page.push_str(&match line {
-                "" => ".PP\n".to_owned(),
-                _ => format!("{}\n", escaped(line)),
-            });
+            let line = if line.is_empty() {
+                ".PP".to_owned()
+            } else {
+                escaped(line)
+            };
+            page.push_str(&line);
+            page.push('\n');
         }
         begins = false;
     }
