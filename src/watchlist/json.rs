@@ -68,6 +68,10 @@ impl Nesting {
         }
     }
 
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.depth == 0
     }

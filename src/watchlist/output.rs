@@ -16,6 +16,8 @@ const LONGEST: usize = 1024 * 1024;
 /// While a JSON value has so few lines, each more of them is a time to see whether it is one at all;
 /// later, each doubling.
 const FEW: usize = 64;
+/// No answer is nested so deep, and looking deeper would take long where every line opens a bracket.
+const DEEPEST: usize = 4;
 /// So many places of one line are tried for an answer inside it.
 const MOST_TRIED: usize = 32;
 /// The vendor's codes of failure have five digits; smaller ones in some JSON are not the vendor's.
@@ -115,7 +117,12 @@ impl Picker {
             self.held = Some(held);
             return;
         }
-        match read(&held) {
+        let read = if held.nesting.depth() > DEEPEST {
+            Read::Other
+        } else {
+            read(&held)
+        };
+        match read {
             Read::Whole(all) => {
                 for given in all {
                     pick(given, held.number, picked);
