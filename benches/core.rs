@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 longest = longest.max(clock::now().since(before));
             }
             Step::Settle { .. } => settled += 1,
-            Step::Tell { .. } | Step::Remember { .. } => {}
+            Step::Tell { .. } | Step::Remember { .. } | Step::Learn { .. } => {}
             Step::Sleep { until } => now = until,
             Step::Idle => break,
         }

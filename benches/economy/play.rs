@@ -132,7 +132,10 @@ pub(crate) fn play(
                 schedule.handle(Input::Answered(answer), at(now));
                 continue;
             }
-            Step::Settle { .. } | Step::Tell { .. } | Step::Remember { .. } => continue,
+            Step::Settle { .. }
+            | Step::Tell { .. }
+            | Step::Remember { .. }
+            | Step::Learn { .. } => continue,
             Step::Sleep { until } => Some(seconds(until)),
             Step::Idle => None,
         };

@@ -92,7 +92,10 @@ pub(crate) fn measure(ids: &[String]) -> Outcome<Decisions> {
                 decisions.push(took);
                 now = until;
             }
-            Step::Settle { .. } | Step::Tell { .. } | Step::Remember { .. } => {}
+            Step::Settle { .. }
+            | Step::Tell { .. }
+            | Step::Remember { .. }
+            | Step::Learn { .. } => {}
             Step::Idle => break,
         }
     }

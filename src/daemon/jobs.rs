@@ -19,6 +19,7 @@ use crate::notice::channel::Channel;
 use crate::notice::{AccountNews, safe};
 use crate::relay::SharedStore;
 use crate::schedule::memory::Memory;
+use crate::schedule::policy::experience::Experience;
 use crate::schedule::step::PollId;
 use crate::store::Store;
 use crate::store::add::{Add, Added};
@@ -64,6 +65,11 @@ pub(super) enum Job {
     Remember {
         account: AccountName,
         memory: Memory,
+    },
+    /// Keep what has been learnt of an account.
+    Learn {
+        account: AccountName,
+        experience: Box<Experience>,
     },
     /// Keep the answers that left tasks pending.
     Note(Vec<Polled>),
@@ -156,6 +162,13 @@ impl Job {
                 store.remember(account, memory)?;
                 Ok(Done::Kept)
             }
+            Self::Learn {
+                account,
+                experience,
+            } => {
+                store.learn(account, experience)?;
+                Ok(Done::Kept)
+            }
             Self::Note(polled) => store.record_polls(polled).map(|()| Done::Noted),
             Self::Claim(request) => {
                 let Request {
@@ -196,6 +209,7 @@ impl Job {
             Self::Settle { .. }
                 | Self::Tell { .. }
                 | Self::Remember { .. }
+                | Self::Learn { .. }
                 | Self::Note(_)
                 | Self::End { .. }
         )

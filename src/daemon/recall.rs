@@ -8,6 +8,7 @@ use crate::account::AccountName;
 use crate::clock::Instant;
 use crate::schedule::Schedule;
 use crate::schedule::memory::Memory;
+use crate::schedule::policy::experience::Experience;
 use crate::schedule::step::{AccountParameters, Input};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -24,6 +25,7 @@ pub(super) struct Recall {
 pub(super) struct Recalled {
     recall: Recall,
     memory: Memory,
+    experience: Box<Experience>,
     /// How long ago requests were sent of late, oldest first.
     sent: Vec<Duration>,
 }
@@ -36,6 +38,7 @@ impl Recall {
         Ok(Recalled {
             recall: self.clone(),
             memory: store.memory(&self.account)?.unwrap_or_default(),
+            experience: Box::new(store.experience(&self.account)?),
             sent: store.recent_requests(&self.account, wall, longest)?,
         })
     }
@@ -57,6 +60,11 @@ impl Recalled {
             parameters,
         };
         schedule.handle(configured, now);
+        let learnt = Input::Learnt {
+            account: account.clone(),
+            experience: self.experience,
+        };
+        schedule.handle(learnt, now);
         let recalled = Input::Recalled {
             account,
             memory: self.memory,

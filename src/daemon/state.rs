@@ -272,6 +272,13 @@ impl Daemon {
             Step::Remember { account, memory } => {
                 self.jobs.push(Job::Remember { account, memory });
             }
+            Step::Learn {
+                account,
+                experience,
+            } => self.jobs.push(Job::Learn {
+                account,
+                experience,
+            }),
             Step::Poll {
                 poll,
                 account,
@@ -452,8 +459,10 @@ impl Daemon {
         }
         let now = clock::now();
         // What the schedule has decided is kept; a poll that it wants is not sent.
-        while let step @ (Step::Settle { .. } | Step::Tell { .. } | Step::Remember { .. }) =
-            self.schedule.next_step(now)
+        while let step @ (Step::Settle { .. }
+        | Step::Tell { .. }
+        | Step::Remember { .. }
+        | Step::Learn { .. }) = self.schedule.next_step(now)
         {
             self.take(step, now);
         }

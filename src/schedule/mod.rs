@@ -166,6 +166,14 @@ impl Schedule {
                 };
             }
         }
+        for account in &mut self.accounts {
+            if let Some(experience) = account.lesson() {
+                return Step::Learn {
+                    account: account.name.clone(),
+                    experience: Box::new(experience),
+                };
+            }
+        }
         let mut wake: Option<Instant> = None;
         for account in &mut self.accounts {
             let at = account.poll_at(now);

@@ -132,7 +132,7 @@ pub enum Input {
 }
 
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Record what became of a task. It is not asked about again.
     Settle {
@@ -160,6 +160,13 @@ pub enum Step {
         account: AccountName,
         /// What to remember.
         memory: Memory,
+    },
+    /// Keep for the next run what has been learnt of an account.
+    Learn {
+        /// The account.
+        account: AccountName,
+        /// What has been learnt.
+        experience: Box<Experience>,
     },
     /// Ask about these ids. It ends with [`Input::Answered`], [`Input::Failed`] or
     /// [`Input::Denied`], however long that takes.

@@ -13,6 +13,7 @@ pub mod changes;
 pub mod directory;
 pub mod doorbell;
 pub mod error;
+pub mod experience;
 mod filesystem;
 pub mod follow;
 mod gate;

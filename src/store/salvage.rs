@@ -39,7 +39,8 @@ const fn table(name: &'static str, key: &'static str, columns: &'static str) -> 
     Table { name, key, columns }
 }
 
-/// All but `counter`, whose numbers are reckoned anew.
+/// All but `counter`, whose numbers are reckoned anew, and `experience`, which the next import brings
+/// again.
 const TABLES: [Table; 8] = [
     table("account", "key", "name"),
     table(

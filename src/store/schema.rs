@@ -34,6 +34,14 @@ CREATE TABLE memory (
     told TEXT
 ) STRICT;
 
+CREATE TABLE experience (
+    account INTEGER NOT NULL REFERENCES account,
+    age_class INTEGER NOT NULL,
+    ends REAL NOT NULL,
+    exposure REAL NOT NULL,
+    PRIMARY KEY (account, age_class)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE request (
     n INTEGER PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES account,

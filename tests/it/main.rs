@@ -26,6 +26,7 @@ mod reload;
 mod removing;
 mod running;
 mod schedule;
+mod schedule_adaptive;
 mod schedule_change;
 mod seed;
 mod service;

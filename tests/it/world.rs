@@ -185,6 +185,18 @@ impl World {
     }
 
     pub(crate) fn watch_until(&mut self, task: &str, account: &str, plan: Plan, deadline: f64) {
+        self.watch_since(task, account, plan, deadline, self.now);
+    }
+
+    /// Watches a task that began at some second, which may be long past.
+    pub(crate) fn watch_since(
+        &mut self,
+        task: &str,
+        account: &str,
+        plan: Plan,
+        deadline: f64,
+        began: f64,
+    ) {
         let task_id = id(task);
         self.tasks.entry(task_id.clone()).or_insert(Task {
             account: name(account),
@@ -194,7 +206,7 @@ impl World {
         self.give(Input::Watched(Watched {
             id: task_id,
             account: name(account),
-            began: at(self.now),
+            began: at(began),
             deadline: at(deadline),
             polled: None,
             progress: None,
@@ -292,6 +304,7 @@ impl World {
                 self.accounts.get_mut(&account).unwrap().memory = memory;
                 self.told.push((self.now, account, trouble, over));
             }
+            Step::Learn { .. } => {}
             Step::Remember { account, memory } => {
                 self.accounts.get_mut(&account).unwrap().memory = memory;
             }

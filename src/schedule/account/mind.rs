@@ -42,6 +42,8 @@ pub(in crate::schedule) struct Mind {
     predicted: BTreeSet<(Instant, Key)>,
     /// Whether it was known how long tasks take when there last was something to do.
     has_history: bool,
+    /// Ends that were seen since the experience was last given out to be kept.
+    unkept: f64,
     /// When the next request is worth it; `None` where that has to be found out.
     plan: Option<Instant>,
 }
@@ -282,6 +284,23 @@ impl Account {
         keys
     }
 
+    /// What is to be kept of what has been learnt, now that it has become more: by a tenth, or because
+    /// there is nothing to do for the time being.
+    pub(in crate::schedule) fn lesson(&mut self) -> Option<Experience> {
+        if self.mind.unkept < 1.0 {
+            return None;
+        }
+        let experience = || self.mind.experience();
+        let enough = if self.watches == 0 {
+            1.0
+        } else {
+            f64::max(20.0, 0.1 * experience().table.total())
+        };
+        let kept = (self.mind.unkept >= enough).then(experience)?;
+        self.mind.unkept = 0.0;
+        Some(kept)
+    }
+
     /// The ranks of watches that are about to be asked.
     pub(super) fn ranks(&self, keys: &[Key], shared: &Shared) -> Vec<(Key, f64)> {
         let mut ranks: Vec<(Key, f64)> = keys
@@ -311,6 +330,8 @@ impl Account {
     /// Learns from the answer as a whole.
     pub(super) fn learn(&mut self, now: Instant) {
         let seen = std::mem::take(&mut self.seen);
+        let ends = seen.iter().filter(|(_, what)| *what == Seen::Ended).count();
+        self.mind.unkept += count(ends);
         self.mind.belief.learn(&seen, seconds(now));
         self.mind.effort.asked(seconds(now));
     }
