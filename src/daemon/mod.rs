@@ -6,6 +6,7 @@
 pub mod handover;
 mod jobs;
 mod landing;
+mod line;
 mod listing;
 mod recall;
 pub mod reload;

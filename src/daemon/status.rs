@@ -5,17 +5,13 @@
 //! nothing happens: a time of day, not a time left. It never wakes the daemon when nothing changes,
 //! unless the manager wants to hear of the loop more often than the loop turns by itself.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use jiff::tz::TimeZone;
-
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::daemon::jobs::Job;
+use crate::daemon::line::{self, Facts, Next, time_of_day};
 use crate::daemon::state::Daemon;
-use crate::notice::amount::{counted, number};
-use crate::outcome::Outcome;
+use crate::notice::amount::counted;
 use crate::systemd::Systemd;
 use crate::watch::Standing;
 
@@ -186,11 +182,12 @@ impl Daemon {
             Next::Never
         };
         let pending = self.schedule.pending();
-        let line = line(&Facts {
+        let line = line::line(&Facts {
             standing: self.report.standing,
             unaskable: pending.saturating_sub(self.schedule.askable()) as u64,
             is_blocked,
             is_refused: self.report.is_refused,
+            held: line::held(self.schedule.held(now), now),
             next,
         });
         self.report.say(line, now);
@@ -215,180 +212,10 @@ impl Daemon {
     }
 }
 
-/// What the line tells.
-#[derive(Debug)]
-struct Facts {
-    standing: Standing,
-    /// Pending tasks of accounts that cannot be asked.
-    unaskable: u64,
-    /// Whether the store cannot be written, so that nothing is asked.
-    is_blocked: bool,
-    /// Whether the settings, as they are now, were refused.
-    is_refused: bool,
-    next: Next,
-}
-
-/// When the next poll goes out.
-#[derive(Debug)]
-enum Next {
-    /// One is under way.
-    Now,
-    /// At this time of day.
-    At(String),
-    /// There is nobody to ask.
-    Never,
-}
-
-fn line(facts: &Facts) -> String {
-    let Standing {
-        pending, settled, ..
-    } = facts.standing;
-    let refused = "; the settings as they are now were refused, see the log";
-    if pending == 0 {
-        let refused = if facts.is_refused { refused } else { "" };
-        return format!("no task is pending{refused}");
-    }
-    let tasks = counted(facts.standing.tasks(), "task");
-    let mut line = format!("{} of {tasks} settled", number(settled.total()));
-    // What went well needs no mention; of the rest, what matters most comes first.
-    for outcome in [
-        Outcome::Failed,
-        Outcome::Refused,
-        Outcome::Partial,
-        Outcome::Expired,
-        Outcome::Missing,
-    ] {
-        let count = settled.of(outcome);
-        if count > 0 {
-            // Writing to a String does not fail.
-            _ = write!(line, ", {} {outcome}", number(count));
-        }
-    }
-    if facts.unaskable > 0 {
-        let unaskable = number(facts.unaskable);
-        _ = write!(line, "; {unaskable} cannot be asked about, see the log");
-    }
-    match &facts.next {
-        _ if facts.is_blocked => {
-            line.push_str("; nothing is polled, as the state cannot be written, see the log");
-        }
-        Next::Now => line.push_str("; asking now"),
-        Next::At(time) => _ = write!(line, "; next poll at {time}"),
-        Next::Never => {}
-    }
-    if facts.is_refused {
-        line.push_str(refused);
-    }
-    line
-}
-
-/// A point ahead as the user's clock will show it, with its date unless that is today's.
-fn time_of_day(at: Instant, now: Instant) -> String {
-    let wall = clock::wall();
-    let ahead = SignedDuration::try_from(at.since(now)).unwrap_or(SignedDuration::MAX);
-    let zone = TimeZone::system();
-    let then = wall
-        .saturating_add(ahead)
-        .unwrap_or(wall)
-        .to_zoned(zone.clone());
-    let format = if then.date() == wall.to_zoned(zone).date() {
-        "%H:%M:%S"
-    } else {
-        "%Y-%m-%d %H:%M:%S"
-    };
-    then.strftime(format).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::Tally;
-
-    fn facts(pending: u64, settled: Tally) -> Facts {
-        Facts {
-            standing: Standing {
-                pending,
-                settled,
-                ..Standing::default()
-            },
-            unaskable: 0,
-            is_blocked: false,
-            is_refused: false,
-            next: Next::At("14:03:25".to_owned()),
-        }
-    }
-
-    #[test]
-    fn lines() {
-        let none = Tally::default();
-        assert_eq!(line(&facts(0, none)), "no task is pending");
-        assert_eq!(
-            line(&facts(1, none)),
-            "0 of 1 task settled; next poll at 14:03:25"
-        );
-        let settled = Tally {
-            available: 1_409,
-            partial: 2,
-            failed: 3,
-            expired: 4,
-            missing: 5,
-            refused: 6,
-        };
-        assert_eq!(
-            line(&facts(88, settled)),
-            "1,429 of 1,517 tasks settled, 3 failed, 6 refused, 2 partial, 4 expired, 5 missing; \
-             next poll at 14:03:25"
-        );
-        let refused = Facts {
-            is_refused: true,
-            ..facts(0, none)
-        };
-        assert_eq!(
-            line(&refused),
-            "no task is pending; the settings as they are now were refused, see the log"
-        );
-        let refused = Facts {
-            is_refused: true,
-            ..facts(1, none)
-        };
-        assert_eq!(
-            line(&refused),
-            "0 of 1 task settled; next poll at 14:03:25; the settings as they are now were refused, \
-             see the log"
-        );
-        let refused = Facts {
-            unaskable: 40,
-            next: Next::Never,
-            ..facts(88, none)
-        };
-        assert_eq!(
-            line(&refused),
-            "0 of 88 tasks settled; 40 cannot be asked about, see the log"
-        );
-        let asking = Facts {
-            next: Next::Now,
-            ..facts(88, none)
-        };
-        assert_eq!(line(&asking), "0 of 88 tasks settled; asking now");
-        let full = Facts {
-            is_blocked: true,
-            ..facts(88, none)
-        };
-        assert_eq!(
-            line(&full),
-            "0 of 88 tasks settled; nothing is polled, as the state cannot be written, see the log"
-        );
-    }
-
-    #[test]
-    fn a_time_of_another_day_has_its_date() {
-        let now = clock::now();
-        assert_eq!(
-            time_of_day(now.after(Duration::from_hours(48)), now).len(),
-            19
-        );
-        assert!([8, 19].contains(&time_of_day(now, now).len()));
-    }
+    use crate::clock;
 
     #[test]
     fn nothing_is_due_without_a_manager() {

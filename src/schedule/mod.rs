@@ -7,6 +7,7 @@
 mod account;
 pub mod budget;
 pub mod fault;
+pub mod hold;
 pub mod memory;
 pub mod pacing;
 pub mod policy;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use crate::account::AccountName;
 use crate::clock::Instant;
 use crate::schedule::account::{Account, Shared};
+use crate::schedule::hold::Held;
 use crate::schedule::memory::Memory;
 use crate::schedule::pacing::{Pacing, PacingError};
 use crate::schedule::policy::experience::Experience;
@@ -234,6 +236,18 @@ impl Schedule {
     pub fn experience(&self, account: &AccountName) -> Option<Experience> {
         let found = self.accounts.iter().find(|a| a.name == *account);
         found.map(|account| account.mind.experience())
+    }
+
+    /// The accounts with watches that are held up, and until when.
+    pub fn held(&self, now: Instant) -> impl Iterator<Item = Held<'_>> {
+        let watched = self.accounts.iter().filter(|a| a.watches() > 0);
+        watched.filter_map(move |account| {
+            Some(Held {
+                account: &account.name,
+                why: account.held_by()?,
+                until: account.poll_at(now),
+            })
+        })
     }
 
     /// How many answers there were about a task, while it is watched.

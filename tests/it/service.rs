@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use importwatch::simulator::fault::Fault;
 use importwatch::simulator::world::{Ending, Plan};
 
 use crate::program::{Daemon, Home, simulator};
@@ -135,8 +136,33 @@ async fn its_status_says_that_an_account_is_refused() {
     let manager = Manager::new(&home);
     let _daemon = manager.start(&home, None);
     let refused = "STATUS=0 of 1 task settled; 1 cannot be asked about, see the log; ";
-    let line = manager.told_until(|line| line.starts_with(refused) && has_time(line));
-    assert!(!line.contains("asking now"), "{line}");
+    let line = manager.told_until(|line| line.starts_with(refused) && !line.contains("asking now"));
+    let (next, account) = line
+        .split_once("; account default: refused, asked again at ")
+        .unwrap();
+    assert!(has_time(next), "{line}");
+    assert!(next.ends_with(account), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_status_says_until_when_an_account_is_over_its_limit() {
+    let simulator = simulator().await;
+    let home = Home::new(simulator.base_url().as_str(), "");
+    simulator.control().change(|world| {
+        world.add("task".parse().unwrap(), Plan::never(10));
+        world.next_faults.push_back(Fault::Status {
+            status: 429,
+            headers: vec![("Retry-After".to_owned(), "1800".to_owned())],
+            body: Vec::new(),
+        });
+    });
+    home.run(&["add", "task"]);
+    let manager = Manager::new(&home);
+    let _daemon = manager.start(&home, None);
+    let limited = "; account default: over its limit until ";
+    let line = manager.told_until(|line| line.contains(limited) && !line.contains("asking now"));
+    let (next, until) = line.split_once(limited).unwrap();
+    assert!(has_time(next) && next.ends_with(until), "{line}");
 }
 
 #[test]

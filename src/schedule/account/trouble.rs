@@ -11,6 +11,7 @@ use crate::schedule::Access;
 use crate::schedule::account::inquiry::Inquiry;
 use crate::schedule::account::{Account, InFlight, Shared, place};
 use crate::schedule::fault::Fault;
+use crate::schedule::hold::Why;
 use crate::schedule::roster::{Key, Place};
 use crate::schedule::step::PollId;
 
@@ -117,6 +118,17 @@ impl Account {
             None
         } else {
             Some(Access::Failing)
+        }
+    }
+
+    /// What holds it up, if anything does.
+    pub(in crate::schedule) fn held_by(&self) -> Option<Why> {
+        match self.health {
+            _ if self.parameters.is_none() => Some(Why::Unset),
+            Health::Refused { .. } => Some(Why::Refused),
+            _ if self.limited > 0 => Some(Why::Limited),
+            Health::Failing { .. } => Some(Why::Failing),
+            Health::Well => None,
         }
     }
 
