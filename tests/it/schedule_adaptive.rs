@@ -21,16 +21,16 @@ fn adaptive(a_minute: u32) -> World {
 
 #[test]
 fn no_watch_waits_for_longer_than_the_longest_interval() {
-    let mut world = adaptive(6000);
+    let mut world = adaptive(600);
     for n in 0..250 {
         world.watch(&format!("stuck{n}"), Plan::Done(NEVER, Available));
         world.watch(&format!("done{n}"), Plan::Done(f64::from(n), Available));
     }
-    world.run_until(2000.0);
+    world.run_until(400.0);
     for n in 0..250 {
         let mut asked = world.asked(&format!("stuck{n}"));
         asked.insert(0, 0.0);
-        asked.push(2000.0);
+        asked.push(400.0);
         let longest = asked
             .windows(2)
             .map(|two| two[1] - two[0])
@@ -65,22 +65,4 @@ fn the_deadline_is_asked_at() {
     assert_eq!(world.schedule.pending(), 1);
     world.run_until(20.0);
     assert_eq!(world.schedule.pending(), 0);
-}
-
-#[test]
-fn the_same_durations_again_are_asked_about_more_rarely() {
-    let mut world = adaptive(60);
-    let mut polls = Vec::new();
-    for import in 0..3 {
-        let (begin, before) = (world.now, world.polls.len());
-        for n in 0..50 {
-            let end = begin + 200.0 + f64::from(n) / 10.0;
-            world.watch(&format!("{import}-{n}"), Plan::Done(end, Available));
-        }
-        world.run_until(begin + 1000.0);
-        world.now = begin + 1000.0;
-        polls.push(world.polls.len() - before);
-    }
-    assert_eq!(world.settled.len(), 150);
-    assert!(polls[2] < polls[0], "{polls:?}");
 }
