@@ -20,6 +20,9 @@ use crate::task::{Snapshot, TaskId};
 /// The longest body that is read, unpacked: twice what 100 tasks of 1,000 failed rows take.
 const MAX_BODY: usize = 16 << 20;
 
+/// Up to this a body has no more room than it needs; what is longer has room for the longest.
+const PLAIN_BODY: usize = 1 << 20;
+
 /// How much of the body of an error is read.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
@@ -145,6 +148,10 @@ impl Client {
         while let Some(chunk) = response.chunk().await.map_err(|e| self.no_answer(e))? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(Error::TooLong { limit: MAX_BODY });
+            }
+            // A long body that doubles its room each time it grows would take up twice what it is.
+            if body.len() > PLAIN_BODY && body.capacity() < MAX_BODY {
+                body.reserve_exact(MAX_BODY - body.len());
             }
             body.extend_from_slice(&chunk);
         }
@@ -299,6 +306,11 @@ fn plain_builder(params: &ClientParams) -> Result<ClientBuilder, BuildError> {
         .connect_timeout(params.connect_timeout)
         .timeout(params.request_timeout)
         .pool_max_idle_per_host(2)
+        // A connection of HTTP/2 outlives a request that runs out of time. Where a ping brings nothing
+        // back while a request waits, it is dead, and the next request needs another; an idle one is
+        // left in peace.
+        .http2_keep_alive_interval(params.request_timeout / 4)
+        .http2_keep_alive_timeout(params.request_timeout / 2)
         .http1_max_headers(64)
         .http2_max_header_list_size(64 << 10))
 }

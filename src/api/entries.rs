@@ -12,8 +12,8 @@ use crate::task::{Counts, FailDetail, RowField, Snapshot, Status, TaskId};
 pub(super) const MAX_FAILURES: usize = 2_000;
 
 /// The most failed rows that are kept of a whole answer, beyond the first of each entry. A batch of
-/// a hundred tasks, each refused row by row, just fits.
-const MAX_FAILURES_IN_ALL: usize = 200_000;
+/// a hundred tasks, each of a thousand rows that were all refused, just fits.
+const MAX_FAILURES_IN_ALL: usize = 100_000;
 
 /// The longest reason that is kept, in bytes.
 pub(super) const MAX_REASON: usize = 8 * 1024;
@@ -21,6 +21,12 @@ pub(super) const MAX_REASON: usize = 8 * 1024;
 /// The longest unknown status that is kept, in bytes. Longer than any known one, so that cutting
 /// makes none of those.
 const MAX_STATUS: usize = 64;
+
+/// No id is longer than this, however it is spelt.
+const LONGEST_ID: usize = 6 * TaskId::MAX_LEN + 2;
+
+/// A status that is longer than this is none that is known, however it is spelt.
+const LONGEST_STATUS: usize = 1_024;
 
 /// What the entries so far say of the ids asked.
 #[derive(Debug)]
@@ -100,8 +106,15 @@ const KEYS: [&str; 6] = [
 fn identify(entry: &str) -> Option<(TaskId, [Field<'_>; 6])> {
     let [status, progress, total, succeeded, failed, details] = KEYS;
     let keys = ["id", status, progress, total, succeeded, failed, details];
+    // What is no object is not given to the reader, whose error would be a copy of it.
+    if !entry.starts_with('{') {
+        return None;
+    }
     let [id, fields @ ..] = json::fields(entry, keys).ok()?;
     let Field::Once(id) = id else { return None };
+    if id.len() > LONGEST_ID {
+        return None;
+    }
     let id: String = serde_json::from_str(id).ok()?;
     Some((id.parse().ok()?, fields))
 }
@@ -115,9 +128,13 @@ fn snapshot(fields: [Field<'_>; 6], room: usize) -> Result<Snapshot, Undecided> 
         return Err(Undecided);
     }
     let [status, progress, total, succeeded, failed, list] = fields.map(present);
-    let status: String = status
-        .and_then(|status| serde_json::from_str(status).ok())
-        .ok_or(Undecided)?;
+    let status = status.ok_or(Undecided)?;
+    let status = if status.len() > LONGEST_STATUS {
+        json::beginning(status, MAX_STATUS)
+    } else {
+        serde_json::from_str(status).ok()
+    };
+    let status: String = status.ok_or(Undecided)?;
     let status = json::cut(status.into(), MAX_STATUS);
     Ok(Snapshot {
         status: Status::from(status.as_str()),
@@ -150,6 +167,9 @@ fn count(value: &str) -> Result<u32, Undecided> {
 }
 
 fn details(list: &str, room: usize) -> Result<Vec<FailDetail>, Undecided> {
+    if !list.starts_with('[') {
+        return Err(Undecided);
+    }
     // The first is kept whatever the room, since that there is one decides.
     let most = room.clamp(1, MAX_FAILURES);
     let mut details = Vec::new();
@@ -165,7 +185,12 @@ fn details(list: &str, room: usize) -> Result<Vec<FailDetail>, Undecided> {
 /// A failed row. An element that cannot be read is one all the same.
 fn detail(failure: &str) -> FailDetail {
     let keys = ["row", "row_number_start", "row_number_end", "fail_reason"];
-    let [row, start, end, reason] = json::fields(failure, keys).unwrap_or([Field::Absent; 4]);
+    let fields = if failure.starts_with('{') {
+        json::fields(failure, keys).ok()
+    } else {
+        None
+    };
+    let [row, start, end, reason] = fields.unwrap_or([Field::Absent; 4]);
     FailDetail {
         row: match row {
             Field::Once("null") => RowField::Null,
@@ -177,7 +202,7 @@ fn detail(failure: &str) -> FailDetail {
         start: present(start).and_then(json::count),
         end: present(end).and_then(json::count),
         reason: present(reason)
-            .and_then(json::text)
+            .and_then(|reason| json::beginning(reason, MAX_REASON))
             .map(|reason| json::cut(reason.into(), MAX_REASON))
             .unwrap_or_default(),
     }
@@ -367,6 +392,7 @@ mod tests {
             .iter()
             .map(|(_, snapshot)| snapshot.details.len())
             .sum();
-        assert_eq!(kept, MAX_FAILURES_IN_ALL + 50);
+        let full = MAX_FAILURES_IN_ALL / MAX_FAILURES;
+        assert_eq!(kept, MAX_FAILURES_IN_ALL + 150 - full);
     }
 }

@@ -13,9 +13,13 @@ const MAX_CHARS: usize = 300;
 /// How much of a page is searched for its title, in bytes.
 const TITLE_WITHIN: usize = 8 * 1024;
 
+/// How much of a text is looked at for its beginning, in bytes.
+const LOOKED_AT: usize = 64 * 1024;
+
 /// The beginning of `text`, with white space drawn together and the key blotted out.
 pub(super) fn keep(text: &str, key: &ApiKey) -> String {
     let key = key.expose();
+    let text = beginning(text, key);
     // A key shorter than this protects nothing, and blotting it out would leave no text.
     let text = if key.len() >= 8 {
         text.replace(key, "(the key)")
@@ -44,10 +48,27 @@ pub(super) fn keep(text: &str, key: &ApiKey) -> String {
     kept
 }
 
+/// What is looked at of `text`; where it is cut, nothing of a key that the cut goes through is left.
+fn beginning<'t>(text: &'t str, key: &str) -> &'t str {
+    if text.len() <= LOOKED_AT {
+        return text;
+    }
+    let cut = &text[..text.floor_char_boundary(LOOKED_AT)];
+    let parts = (1..key.len())
+        .rev()
+        .filter(|&end| key.is_char_boundary(end));
+    let part = parts
+        .map(|end| &key[..end])
+        .find(|part| cut.ends_with(part));
+    part.and_then(|part| cut.strip_suffix(part)).unwrap_or(cut)
+}
+
 /// What a body that is not JSON says in short: the title of a page, or the beginning of a text.
 /// `None` where it says nothing.
 pub(super) fn of_body(body: &[u8], key: &ApiKey) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
+    // More than is looked at, so that a text which is cut here is known to be.
+    let body = body.trim_ascii_start();
+    let text = String::from_utf8_lossy(&body[..body.len().min(2 * LOOKED_AT)]);
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let gist = if text.starts_with('<') {
         title(text)?
@@ -118,6 +139,21 @@ mod tests {
             assert!((298..=300).contains(&kept.chars().count()), "{kept}");
             assert!(kept.ends_with('…'), "{kept}");
         }
+    }
+
+    #[test]
+    fn a_cut_leaves_no_part_of_the_key() {
+        let shown = key().expose().to_owned();
+        for back in 0..=shown.len() {
+            let text = format!("a{}{shown} b", " ".repeat(LOOKED_AT - 1 - back));
+            let kept = keep(&text, &key());
+            assert!(
+                ["a", "a (the key)"].contains(&kept.as_str()),
+                "{back}: {kept}"
+            );
+        }
+        let blank = [b" ".repeat(4 * LOOKED_AT), b"x\xff".repeat(4 * LOOKED_AT)].concat();
+        assert!(of_body(&blank, &key()).unwrap().starts_with("x\u{fffd}x"));
     }
 
     #[test]

@@ -54,6 +54,24 @@ pub(super) fn text(json: &str) -> Option<String> {
     reader.deserialize_bytes(Text).ok()
 }
 
+/// The text of the string `json` as [`text`] has it, or some beginning of it, of at least `most` bytes,
+/// where it is very much longer: a copy of a text that fills the whole answer would take as much memory
+/// as the answer.
+pub(super) fn beginning(json: &str, most: usize) -> Option<String> {
+    // A character of at most three bytes takes up to six where it is spelt out.
+    let enough = 12 * most.max(1);
+    if json.len() <= enough || !json.starts_with('"') {
+        return text(json);
+    }
+    // The end may be in the middle of an escape, of twelve bytes at most for a pair.
+    (0..12).find_map(|back| {
+        let end = json.floor_char_boundary(enough.checked_sub(back)?);
+        let mut part = json[..end].to_owned();
+        part.push('"');
+        text(&part)
+    })
+}
+
 /// The number `json` where it is whole and fits; `None` for anything else, a string of digits
 /// included.
 pub(super) fn count(json: &str) -> Option<u32> {
@@ -185,6 +203,28 @@ mod tests {
         );
         for other in ["1", "null", "[97]", "{}", "true"] {
             assert_eq!(text(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn beginnings() {
+        assert_eq!(beginning("\"abc\"", 1).unwrap(), "abc");
+        assert_eq!(beginning("[1,2,3,4,5,6,7,8,9,10,11]", 1), None);
+        for (part, sense) in [
+            ("x", "x"),
+            ("\\n", "\n"),
+            ("ä", "ä"),
+            ("\\ud83d\\ude00", "😀"),
+        ] {
+            for before in ["", "x", "xx", "xxx", "xxxxx"] {
+                let json = format!("\"{before}{}\"", part.repeat(1_000));
+                let begins = beginning(&json, 10).unwrap();
+                assert!(begins.len() >= 10 && begins.len() <= 120, "{begins}");
+                let whole = format!("{before}{}", sense.repeat(1_000));
+                // The half of a pair at the very end is a replacement character.
+                let begins = begins.trim_end_matches('\u{fffd}');
+                assert!(whole.starts_with(begins), "{begins}");
+            }
         }
     }
 

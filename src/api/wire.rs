@@ -30,6 +30,9 @@ pub struct Tasks {
     pub unread: Vec<TaskId>,
 }
 
+/// So much of a message is read at least, where there is as much, in bytes.
+const LONGEST_MESSAGE: usize = 8 * 1024;
+
 /// An error as a body reports it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Complaint {
@@ -37,7 +40,7 @@ pub struct Complaint {
     pub code: Option<i64>,
     /// The HTTP status that the body itself names.
     pub status: Option<u16>,
-    /// Its message, whole. Hostile.
+    /// Its message, or the beginning of a very long one. Hostile.
     pub message: Option<String>,
 }
 
@@ -165,7 +168,7 @@ fn number(json: &str) -> Option<i64> {
 }
 
 fn text(json: &str) -> Option<String> {
-    json::text(json).filter(|text| !text.trim().is_empty())
+    json::beginning(json, LONGEST_MESSAGE).filter(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! What `--json` prints of a task: one object a line, whose fields scripts rely on.
 
+use std::io::{self, Write};
+
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use crate::failure::Failure;
+use crate::notice::safe;
 use crate::task::Counts;
 use crate::watch::{State, Watch};
 
@@ -82,6 +87,34 @@ impl<'a> From<&'a Failure> for Refusal<'a> {
     }
 }
 
+/// Writes `value` on one line, without its end. Characters that a terminal would obey, or that hide
+/// what is around them, are spelt out, which is the same to whoever reads JSON.
+pub(super) fn write(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut serializer = Serializer::with_formatter(out, Tame);
+    value.serialize(&mut serializer).map_err(io::Error::from)
+}
+
+struct Tame;
+
+impl Formatter for Tame {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        let is_wild = |c| safe::is_hidden(c) || matches!(c, '\u{2028}' | '\u{2029}');
+        while let Some((at, wild)) = rest.char_indices().find(|(_, c)| is_wild(*c)) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in wild.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + wild.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
 /// A time in UTC, to the millisecond: `2026-11-22T09:00:00.000Z`.
 pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
@@ -90,6 +123,21 @@ pub(super) fn time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written(value: &impl Serialize) -> String {
+        let mut line = Vec::new();
+        write(&mut line, value).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_spelt_out_and_reads_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}\u{2028}\u{e0041}\u{10ffff}é日本\"\\\n";
+        let line = written(&text);
+        let expected = r#""a\u009b31m\u007f\u202e\u2028\udb40\udc41\udbff\udfffé日本\"\\\n""#;
+        assert_eq!(line, expected);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
     use crate::failure::FailureKind;
     use crate::outcome::{Outcome, Settlement};
     use crate::watch::{Import, ImportKey};
@@ -113,7 +161,7 @@ mod tests {
             state: State::Pending(Counts::default()),
         };
         assert_eq!(
-            serde_json::to_string(&Task::from(&watch)).unwrap(),
+            written(&Task::from(&watch)),
             r#"{"id":"68ec7ad3e307920f002648cd","account":"default","import":"products","state":"pending","progress":41,"total":null,"succeeded":null,"failed":null,"failures":[],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":null,"source":null}"#
         );
         watch.state = State::Settled {
@@ -136,7 +184,7 @@ mod tests {
                 }],
             },
         };
-        let printed = serde_json::to_string(&Task::from(&watch)).unwrap();
+        let printed = written(&Task::from(&watch));
         let end = r#""state":"failed","progress":41,"total":4,"succeeded":0,"failed":4,"failures":[{"row":2,"first_row":null,"last_row":null,"kind":"duplicate_in_import","column":"id","value":"14","reason":"\u001b[31m\""}],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":"2026-11-22T09:02:00.000Z","source":null}"#;
         assert!(printed.ends_with(end), "{printed}");
     }

@@ -77,9 +77,8 @@ impl Daemon {
             }
             found.push((id, verdict));
         }
-        for id in &answer.unread {
-            tracing::warn!(task = %id, account = %request.account, "what the server said of a task cannot be read");
-        }
+        let is_watched = |id: &TaskId| self.schedule.polls(id).is_some();
+        (self.unread).take(&request.account, &request.ids, &answer.unread, is_watched);
         let answer = step::Answer {
             poll: request.poll,
             found,

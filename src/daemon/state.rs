@@ -19,6 +19,7 @@ use crate::daemon::landing::{self, Landed};
 use crate::daemon::listing::{Listing, Pruning};
 use crate::daemon::reload::{ListChange, Reloading};
 use crate::daemon::status::Report;
+use crate::daemon::unread::Unread;
 use crate::daemon::{End, ListSetup, Unwell};
 use crate::notice::AccountNews;
 use crate::notice::channel::Channel;
@@ -89,6 +90,7 @@ pub(super) struct Daemon {
     pub(super) causes: HashMap<AccountName, String>,
     /// Statuses that no documentation names, which the log has mentioned.
     pub(super) unknown_statuses: HashSet<Box<str>>,
+    pub(super) unread: Unread,
     pub(super) report: Report,
     /// Who wants to know which accounts do not answer.
     pub(super) access: Option<watch::Sender<Unwell>>,
@@ -127,6 +129,7 @@ impl Daemon {
             note_at: None,
             causes: HashMap::new(),
             unknown_statuses: HashSet::new(),
+            unread: Unread::default(),
             report,
             access: None,
         };

@@ -88,7 +88,8 @@ pub fn causes(error: &dyn Error) -> String {
 }
 
 /// Whether `c` leaves nothing on the screen, or changes what is around it.
-fn is_hidden(c: char) -> bool {
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

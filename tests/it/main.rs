@@ -6,6 +6,9 @@
 )]
 
 mod adding;
+mod answers;
+mod answers_memory;
+mod answers_shown;
 mod api;
 mod api_broken;
 mod api_environment;
@@ -16,9 +19,11 @@ mod command;
 mod completing;
 mod daemon;
 mod demo;
+mod gate;
 mod house;
 mod lists;
 mod messages;
+mod network;
 mod notifier;
 mod people;
 mod program;

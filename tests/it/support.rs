@@ -15,6 +15,18 @@ pub(crate) const KEY: &str = "app-s3cret-key";
 /// A bound that is reached only where something hangs.
 pub(crate) const LONG: Duration = Duration::from_mins(2);
 
+/// The most memory that the program may ever have taken, in KiB.
+pub(crate) const MOST_MEMORY: u64 = 64 << 10;
+
+/// Shows how much it was, to those who ask for the output of tests.
+#[expect(
+    clippy::print_stderr,
+    reason = "a figure to be noted by who runs the test"
+)]
+pub(crate) fn note_memory(peak: u64, with: &str) {
+    eprintln!("the most memory: {peak} KiB, with {with}");
+}
+
 pub(crate) fn key() -> ApiKey {
     ApiKey::new(KEY).unwrap()
 }

@@ -2,7 +2,7 @@
 //!
 //! It never looks at a task.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ pub(super) fn print(
         any = true;
         if json {
             let object = Object::new(&import, &standing);
-            serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
+            json::write(out, &object)?;
             return Ok(out.write_all(b"\n")?);
         }
         let name = name(&import)?;

@@ -6,7 +6,7 @@ mod imports;
 mod plain;
 mod terminal;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -141,7 +141,7 @@ pub(super) fn print_json(
     filter: Filter,
 ) -> anyhow::Result<bool> {
     each(store, filter, |watch| {
-        serde_json::to_writer(&mut *out, &json::Task::from(watch)).map_err(io::Error::from)?;
+        json::write(out, &json::Task::from(watch))?;
         Ok(out.write_all(b"\n")?)
     })
 }

@@ -74,7 +74,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
         };
         if arguments.json {
             let object = json::Task::from(&watch);
-            serde_json::to_writer(&mut out, &object).map_err(io::Error::from)?;
+            json::write(&mut out, &object)?;
             out.write_all(b"\n")?;
         } else {
             task::print(&mut out, &store, &watch, is_watched, &now)?;
