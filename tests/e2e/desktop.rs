@@ -64,17 +64,30 @@ pub(crate) struct Bus {
 impl Bus {
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same at this address.
+    #[track_caller]
+    pub(crate) fn start_at(address: &str) -> Self {
+        Self::start_with(&["--address", address])
+    }
+
+    #[track_caller]
+    fn start_with(arguments: &[&str]) -> Self {
         let services = TempDir::new().unwrap();
         let folder = services.path().display();
         let text = fs::read_to_string(beside("bus.conf")).unwrap();
         let config = services.path().join("bus.conf");
-        let folders = format!("<servicedir>{folder}</servicedir>\n</busconfig>");
+        let folders = format!("<servicedir>{folder}</servicedir>
+</busconfig>");
         fs::write(&config, text.replace("</busconfig>", &folders)).unwrap();
         let (daemon, mut printed) = Process::start(
             Command::new("dbus-daemon")
                 .arg("--config-file")
                 .arg(config)
-                .args(["--print-address", "--nofork"]),
+                .args(["--print-address", "--nofork"])
+                .args(arguments),
         );
         let address = printed.next().expect("the bus has an address").unwrap();
         Self {

@@ -1,8 +1,8 @@
 //! Tests against the real thing: a bus, a desktop, a terminal, systemd. A tool that is missing is a
 //! failure.
 //!
-//! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst fonts-dejavu-core
-//! fonts-inter imagemagick libnotify-bin libpam-systemd procps strace systemd systemd-container tmux
+//! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst faketime fonts-dejavu-core
+//! fonts-inter imagemagick iproute2 libnotify-bin libpam-systemd procps strace systemd systemd-container tmux
 //! xvfb`.
 
 #![expect(
@@ -12,6 +12,7 @@
 )]
 
 mod crash;
+mod deaf;
 mod demo;
 mod desktop;
 mod disk;
@@ -19,6 +20,7 @@ mod idle;
 mod inject;
 mod living;
 mod load;
+mod names;
 mod notices;
 mod picture;
 #[path = "../it/program.rs"]
@@ -31,5 +33,6 @@ mod seed;
 mod soak;
 mod stage;
 mod terminal;
+mod time;
 mod units;
 mod wire;
