@@ -782,8 +782,17 @@ fn lived(world: &World) -> Vec<String> {
     polls.chain(settled).chain(told).collect()
 }
 
+/// How many random worlds each property is tried in: `IMPORTWATCH_WORLDS`, or else what takes a few
+/// seconds.
+fn worlds() -> u32 {
+    match std::env::var("IMPORTWATCH_WORLDS") {
+        Ok(number) => number.parse().expect("IMPORTWATCH_WORLDS is a number"),
+        Err(_) => 150,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: worlds(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The world itself asserts the rest: see there.
     #[test]
