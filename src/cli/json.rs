@@ -94,6 +94,14 @@ pub(super) fn write(out: &mut impl Write, value: &impl Serialize) -> io::Result<
     value.serialize(&mut serializer).map_err(io::Error::from)
 }
 
+/// `value` as [`write`] writes it, with the end of its line.
+pub(super) fn line(value: &impl Serialize) -> io::Result<String> {
+    let mut line = Vec::new();
+    write(&mut line, value)?;
+    line.push(b'\n');
+    String::from_utf8(line).map_err(io::Error::other)
+}
+
 struct Tame;
 
 impl Formatter for Tame {

@@ -79,8 +79,7 @@ impl Bus {
         let folder = services.path().display();
         let text = fs::read_to_string(beside("bus.conf")).unwrap();
         let config = services.path().join("bus.conf");
-        let folders = format!("<servicedir>{folder}</servicedir>
-</busconfig>");
+        let folders = format!("<servicedir>{folder}</servicedir>\n</busconfig>");
         fs::write(&config, text.replace("</busconfig>", &folders)).unwrap();
         let (daemon, mut printed) = Process::start(
             Command::new("dbus-daemon")

@@ -113,6 +113,9 @@ async fn nothing_printed_is_obeyed_by_a_terminal() {
                 assert!(text.len() < 200_000, "{words:?}: {}", text.len());
             }
         }
+        let waited = home.run(&["wait", "--json", "task-0", "task-1", "task-3"]);
+        assert_eq!(waited.code, Some(1), "{waited:?}");
+        assert_eq!(obeyed(&waited.out), None, "{waited:?}");
         // For programs the reason is whole, as far as it is kept at all.
         for (number, reason) in hostile().into_iter().enumerate() {
             let task = format!("task-{number}");

@@ -100,8 +100,8 @@ impl View {
         match self.mode {
             Mode::Quiet => Ok(()),
             Mode::Json => {
-                let line = serde_json::to_string(&json::Task::from(watch))?;
-                self.write(&format!("{line}\n"))
+                let line = json::line(&json::Task::from(watch))?;
+                self.write(&line)
             }
             Mode::Plain | Mode::Screen => self.failed(watch),
         }
@@ -233,8 +233,8 @@ impl View {
         match self.mode {
             Mode::Quiet => Ok(()),
             Mode::Json => {
-                let line = serde_json::to_string(&whole(ledger, exit))?;
-                self.write(&format!("{line}\n"))
+                let line = json::line(&whole(ledger, exit))?;
+                self.write(&line)
             }
             Mode::Plain | Mode::Screen => {
                 self.erase()?;
