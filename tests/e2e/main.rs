@@ -35,4 +35,5 @@ mod stage;
 mod terminal;
 mod time;
 mod units;
+mod waiting;
 mod wire;
