@@ -18,8 +18,8 @@ use crate::notifier::NotifierError;
 use crate::notifier::desktop::bus::{Bus, Signal};
 use crate::notifier::desktop::draft::{Abilities, draft};
 
-/// How long one delivery may take, from connecting to the server's answer. A server that is well
-/// answers within milliseconds.
+/// How long it may take until there is a server, which the bus may have to start first, and then how
+/// long until it has answered what it was sent. A server that is well does so within milliseconds.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
 /// How many notices are remembered, so that later ones take their places.
@@ -104,14 +104,20 @@ impl DesktopNotifier {
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn show(&mut self, about: About, said: &Wording) -> Result<(), NotifierError> {
         let limit = self.limit;
-        match tokio::time::timeout(limit, self.try_show(about, said)).await {
-            Ok(result) => result,
-            Err(source) => {
-                // It may be the bus that is frozen, and then only another connection helps.
-                self.bus = None;
-                Err(NotifierError::Silent { limit, source })
+        // Each has the whole limit: a notice that is cut short may show all the same, and stay there
+        // beside what comes after it.
+        let result = match tokio::time::timeout(limit, self.find_server()).await {
+            Ok(Ok(abilities)) => {
+                tokio::time::timeout(limit, self.try_show(about, said, abilities)).await
             }
-        }
+            Ok(Err(error)) => return Err(error),
+            Err(late) => Err(late),
+        };
+        result.unwrap_or_else(|source| {
+            // It may be the bus that is frozen, and then only another connection helps.
+            self.bus = None;
+            Err(NotifierError::Silent { limit, source })
+        })
     }
 
     /// Takes what was said about this off the screen, if it is there. A server that does not answer
@@ -174,7 +180,8 @@ impl DesktopNotifier {
         }
     }
 
-    async fn try_show(&mut self, about: About, said: &Wording) -> Result<(), NotifierError> {
+    /// Sees to it that there is a server, and asks what it can do.
+    async fn find_server(&mut self) -> Result<Abilities, NotifierError> {
         self.catch_up().await;
         // Asked before each notice, a matter of a millisecond: another server may have taken the
         // place of the last one at any time, and one that is frozen is not sent what it would show
@@ -201,11 +208,19 @@ impl DesktopNotifier {
         // The bus may have started the server for this question: what it tells of that is not to
         // count, later, as news of yet another server.
         self.catch_up().await;
+        Ok(Abilities::of(&capabilities))
+    }
+
+    async fn try_show(
+        &mut self,
+        about: About,
+        said: &Wording,
+        abilities: Abilities,
+    ) -> Result<(), NotifierError> {
         let Some(bus) = &mut self.bus else {
             let gone = zbus::Error::Failure("the session bus has ended".to_owned());
             return Err(NotifierError::NoBus(gone));
         };
-        let abilities = Abilities::of(&capabilities);
         let has_theme = *self.has_theme.get_or_insert_with(icon::has_theme);
         let draft = draft(&about, said, abilities, has_theme);
         let earlier = self.shown.iter().position(|shown| shown.about == about);
