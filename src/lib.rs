@@ -14,6 +14,7 @@
 //! 2  outcome     Outcome, Verdict, judge
 //! 3  watch       Watch, Import, Standing
 //! 4  schedule    whom to ask, and when; no I/O
+//!    rejects     failed rows back to the rows of the source; pure
 //!    notice      what to say: wording, urgency; pure
 //!    settings    TOML and environment to Settings; builds nothing; finds the key
 //! 5  api         the one endpoint: client, wire, error
@@ -45,6 +46,7 @@ pub mod failure;
 pub mod notice;
 pub mod notifier;
 pub mod outcome;
+pub mod rejects;
 pub mod relay;
 pub mod schedule;
 pub mod settings;

@@ -3,6 +3,7 @@
 //!
 //! What the schedule needs of a watch it keeps itself, in a smaller form.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -45,8 +46,45 @@ pub struct Watch {
     pub polled_at: Option<Timestamp>,
     /// The progress last claimed, in percent.
     pub progress: Option<u8>,
+    /// The records of a file that the task was made of, where they were told.
+    pub source: Option<Source>,
     /// Where it stands.
     pub state: State,
+}
+
+/// Some records of a file. Record 1 is the first after the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file.
+    pub file: SourceFile,
+    /// The first of the records.
+    pub first_row: u64,
+    /// The last of them.
+    pub last_row: u64,
+}
+
+/// A file that an import was made of, as it was when it was told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceFile {
+    /// Its path from the root.
+    pub path: PathBuf,
+    /// What it held.
+    pub fingerprint: Fingerprint,
+    /// How many records it had, the header not counted.
+    pub records: u64,
+}
+
+/// What tells one state of a file from another without reading all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint {
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written to, in nanoseconds since 1970.
+    pub modified_at: i64,
+    /// The hash of its first MiB.
+    pub head: u64,
+    /// The hash of its last MiB.
+    pub tail: u64,
 }
 
 /// Where a watch stands.

@@ -13,7 +13,7 @@ use crate::cli::{find, open_store, output};
 use crate::clock;
 use crate::notice::amount::counted;
 use crate::store::Store;
-use crate::store::add::{Add, Added, ImportChoice};
+use crate::store::add::{Add, Added, Addition, ImportChoice, Portion, Rows};
 use crate::store::directory::StateDir;
 use crate::store::doorbell;
 use crate::task::TaskId;
@@ -35,6 +35,8 @@ pub(super) struct Tally {
     pub(super) again: u64,
     pub(super) known: u64,
     pub(super) unusable: u64,
+    /// Tasks for which the source had no record left.
+    pub(super) without_rows: u64,
 }
 
 impl Tally {
@@ -67,6 +69,9 @@ pub(super) struct Intake {
     directory: StateDir,
     add: Add,
     elsewhere: Elsewhere,
+    portion: Option<Portion>,
+    /// From which to which record of it tasks took.
+    rows: Option<(u64, u64)>,
     tally: Tally,
     has_rung: bool,
 }
@@ -82,9 +87,21 @@ impl Intake {
             directory: directory.clone(),
             add,
             elsewhere,
+            portion: None,
+            rows: None,
             tally: Tally::default(),
             has_rung: false,
         })
+    }
+
+    /// What is added from now on was made of this part of a file.
+    pub(super) fn made_of(&mut self, portion: Portion) {
+        self.portion = Some(portion);
+    }
+
+    /// From which to which record of its file the tasks took.
+    pub(super) fn rows(&self) -> Option<(u64, u64)> {
+        self.rows
     }
 
     /// What has come of it so far.
@@ -137,27 +154,80 @@ impl Intake {
         &mut self,
         found: impl IntoIterator<Item = Result<TaskId, Unusable>>,
     ) -> anyhow::Result<Vec<TaskId>> {
-        let mut ids = Vec::new();
+        let (mut ids, mut watched) = (Vec::new(), Vec::new());
         for found in found {
             match found {
                 Ok(id) => ids.push(id),
-                Err(unusable) => self.refuse(&unusable.to_string()),
+                Err(unusable) => {
+                    if self.portion.is_some() {
+                        self.store_ids(std::mem::take(&mut ids), &mut watched)?;
+                        self.lose_count();
+                    }
+                    self.refuse(&unusable.to_string());
+                }
             }
         }
         if let Elsewhere::KnownAlone(why) = &self.elsewhere {
             let why = why.clone();
             return self.take_known(ids, &why);
         }
-        if ids.is_empty() {
-            return Ok(ids);
+        self.store_ids(ids, &mut watched)?;
+        Ok(watched)
+    }
+
+    /// Which records a task took is told by how many came before it, so behind something that may
+    /// have been one or not it is not known.
+    fn lose_count(&mut self) {
+        if let Some(portion) = self.portion.take()
+            && let Rows::Chunks(_) = portion.rows
+        {
+            output::say(&format!(
+                "importwatch: what comes after this is watched without rows of {}, since it cannot be told whether this took some; tell them one by one: importwatch add --source FILE --rows A-B ID",
+                portion.file.path.display()
+            ));
         }
-        let addition = self.store.add(&self.add, &ids, clock::wall())?;
+    }
+
+    fn store_ids(&mut self, mut ids: Vec<TaskId>, watched: &mut Vec<TaskId>) -> anyhow::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let is_range = self
+            .portion
+            .as_ref()
+            .is_some_and(|portion| matches!(portion.rows, Rows::Range { .. }));
+        if is_range {
+            let others = ids.split_off(1);
+            self.store_some(ids, watched)?;
+            self.portion = None;
+            if !others.is_empty() {
+                output::say(
+                    "importwatch: --rows is for one task, so all but the first are watched without rows",
+                );
+            }
+            ids = others;
+        }
+        self.store_some(ids, watched)
+    }
+
+    fn store_some(&mut self, ids: Vec<TaskId>, watched: &mut Vec<TaskId>) -> anyhow::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let now = clock::wall();
+        let addition = match &self.portion {
+            None => self.store.add(&self.add, &ids, now)?,
+            Some(portion) => {
+                let addition = self.store.add_of_source(&self.add, portion, &ids, now)?;
+                self.note_rows(&addition);
+                addition
+            }
+        };
         if let Some(import) = addition.import {
             // What comes later goes to the same import.
             self.add.import = ImportChoice::Named(import.name);
         }
         let before = self.tally.watched();
-        let mut watched = Vec::with_capacity(ids.len());
         for (id, added) in ids.into_iter().zip(addition.ids) {
             match added {
                 Added::New => self.tally.new += 1,
@@ -180,7 +250,15 @@ impl Intake {
             // What there is can be asked about while more is read.
             self.has_rung = doorbell::ring(&self.directory);
         }
-        Ok(watched)
+        Ok(())
+    }
+
+    fn note_rows(&mut self, addition: &Addition) {
+        self.tally.without_rows += addition.beyond;
+        self.rows = match (self.rows, addition.rows) {
+            (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
+            (before, now) => now.or(before),
+        };
     }
 
     fn take_known(&mut self, ids: Vec<TaskId>, why: &str) -> anyhow::Result<Vec<TaskId>> {

@@ -10,7 +10,7 @@ use serde_json::ser::Formatter;
 use crate::failure::Failure;
 use crate::notice::safe;
 use crate::task::Counts;
-use crate::watch::{State, Watch};
+use crate::watch::{Source, State, Watch};
 
 /// A task as `--json` shows it. Fields may be added, never changed.
 #[derive(Debug, Serialize)]
@@ -28,8 +28,15 @@ pub(super) struct Task<'a> {
     added_at: String,
     polled_at: Option<String>,
     settled_at: Option<String>,
-    /// The rows of a file that the task was made of; not kept yet.
-    source: Option<()>,
+    source: Option<Rows>,
+}
+
+/// The records of a file that a task was made of; record 1 is the first after the header.
+#[derive(Debug, Serialize)]
+struct Rows {
+    path: String,
+    first_row: u64,
+    last_row: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +75,17 @@ impl<'a> From<&'a Watch> for Task<'a> {
             added_at: time(watch.added_at),
             polled_at: watch.polled_at.map(time),
             settled_at,
-            source: None,
+            source: watch.source.as_ref().map(Rows::from),
+        }
+    }
+}
+
+impl From<&Source> for Rows {
+    fn from(source: &Source) -> Self {
+        Self {
+            path: source.file.path.to_string_lossy().into_owned(),
+            first_row: source.first_row,
+            last_row: source.last_row,
         }
     }
 }
@@ -148,7 +165,7 @@ mod tests {
     }
     use crate::failure::FailureKind;
     use crate::outcome::{Outcome, Settlement};
-    use crate::watch::{Import, ImportKey};
+    use crate::watch::{Fingerprint, Import, ImportKey, SourceFile};
 
     #[test]
     fn prints_what_the_contract_says() {
@@ -166,12 +183,27 @@ mod tests {
             polls: 7,
             polled_at: Some(at("2026-11-22T09:01:00.5Z")),
             progress: Some(41),
+            source: None,
             state: State::Pending(Counts::default()),
         };
         assert_eq!(
             written(&Task::from(&watch)),
             r#"{"id":"68ec7ad3e307920f002648cd","account":"default","import":"products","state":"pending","progress":41,"total":null,"succeeded":null,"failed":null,"failures":[],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":null,"source":null}"#
         );
+        watch.source = Some(Source {
+            file: SourceFile {
+                path: "/home/me/products.csv".into(),
+                fingerprint: Fingerprint {
+                    size: 1,
+                    modified_at: 2,
+                    head: 3,
+                    tail: 4,
+                },
+                records: 1500,
+            },
+            first_row: 1001,
+            last_row: 1500,
+        });
         watch.state = State::Settled {
             at: at("2026-11-22T09:02:00Z"),
             settlement: Settlement {
@@ -193,7 +225,7 @@ mod tests {
             },
         };
         let printed = written(&Task::from(&watch));
-        let end = r#""state":"failed","progress":41,"total":4,"succeeded":0,"failed":4,"failures":[{"row":2,"first_row":null,"last_row":null,"kind":"duplicate_in_import","column":"id","value":"14","reason":"\u001b[31m\""}],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":"2026-11-22T09:02:00.000Z","source":null}"#;
+        let end = r#""state":"failed","progress":41,"total":4,"succeeded":0,"failed":4,"failures":[{"row":2,"first_row":null,"last_row":null,"kind":"duplicate_in_import","column":"id","value":"14","reason":"\u001b[31m\""}],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":"2026-11-22T09:02:00.000Z","source":{"path":"/home/me/products.csv","first_row":1001,"last_row":1500}}"#;
         assert!(printed.ends_with(end), "{printed}");
     }
 }

@@ -17,11 +17,13 @@ mod line;
 mod list;
 mod man;
 mod output;
+mod rejects;
 mod reload;
 mod remove;
 mod run;
 mod show;
 mod signals;
+mod source;
 mod start;
 mod times;
 mod wait;
@@ -109,6 +111,8 @@ enum Command {
     /// Take tasks off the watch list
     #[command(visible_alias = "rm")]
     Remove(remove::Arguments),
+    /// Write the rows that failed, as they stand in the source, to be mended and imported again
+    Rejects(rejects::Arguments),
     /// Look whether everything is in order: settings, keys, store, notifiers
     Check(check::Arguments),
     /// Show the whole thing at work against a simulated server: no key, no network
@@ -187,12 +191,13 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let context = |environment| Context::load(&flags, environment);
     match command {
         Command::Daemon(arguments) => daemon::run(&context(environment)?, &arguments),
-        Command::Add(arguments) => add::run(&context(environment)?, arguments),
+        Command::Add(arguments) => add::run(&context(environment)?, &arguments),
         Command::Run(arguments) => run::run(&context(environment)?, arguments),
         Command::List(arguments) => list::run(&context(environment)?, &arguments),
         Command::Show(arguments) => show::run(&context(environment)?, &arguments),
         Command::Wait(arguments) => wait::run(&context(environment)?, &arguments),
         Command::Remove(arguments) => remove::run(&context(environment)?, &arguments),
+        Command::Rejects(arguments) => rejects::run(&context(environment)?, &arguments),
         Command::Check(arguments) => check::run(&context(environment)?, &arguments),
         // It brings settings of its own, so that it works whatever the user's are.
         Command::Demo(arguments) => demo::run(&flags, &environment, &arguments),

@@ -267,6 +267,7 @@ mod tests {
             polls: 1,
             polled_at: Some(at(60)),
             progress: None,
+            source: None,
             state: State::Settled {
                 at: at(60),
                 settlement: Settlement {

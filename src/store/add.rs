@@ -13,10 +13,11 @@ use rusqlite::{CachedStatement, Connection, params};
 use crate::account::AccountName;
 use crate::store::error::{Cause, StoreError};
 use crate::store::rows::{self, Columns};
+use crate::store::sources::{Share, Sources, Taken};
 use crate::store::tally::{Tally, Weight};
 use crate::store::{CHUNK, Store, accounts, give_turn};
 use crate::task::TaskId;
-use crate::watch::{Import, ImportKey};
+use crate::watch::{Import, ImportKey, SourceFile};
 
 /// How long after its last addition an import is still open although none of its tasks is pending,
 /// in milliseconds.
@@ -43,6 +44,30 @@ pub enum ImportChoice {
     New(String),
 }
 
+/// The file that the tasks were made of, and how they took its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portion {
+    /// The file.
+    pub file: SourceFile,
+    /// The records of each task.
+    pub rows: Rows,
+}
+
+/// Which records of a file tasks took; record 1 is the first after the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Each, in the order given, so many, going on where the last addition of this import and file
+    /// ended; the last may have had fewer.
+    Chunks(u64),
+    /// All of these.
+    Range {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+}
+
 /// What came of adding ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addition {
@@ -50,6 +75,10 @@ pub struct Addition {
     pub import: Option<Import>,
     /// What came of each id, in the order given.
     pub ids: Vec<Added>,
+    /// From which to which record of the file the tasks took that have a place in it since.
+    pub rows: Option<(u64, u64)>,
+    /// How many tasks have none, since no record was left for them.
+    pub beyond: u64,
 }
 
 /// What came of adding one id.
@@ -84,7 +113,23 @@ impl Store {
         ids: &[TaskId],
         now: Timestamp,
     ) -> Result<Addition, StoreError> {
-        self.add_all(add, ids, now, true)
+        self.add_all(add, None, ids, now, true)
+    }
+
+    /// The same for the ids of tasks that were made of a file. A task that is known and has no
+    /// records yet takes its own, too; one that has some keeps them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being written.
+    pub fn add_of_source(
+        &mut self,
+        add: &Add,
+        portion: &Portion,
+        ids: &[TaskId],
+        now: Timestamp,
+    ) -> Result<Addition, StoreError> {
+        self.add_all(add, Some(portion), ids, now, true)
     }
 
     /// The same for ids that a list holds: one that we have settled ourselves is known, and not
@@ -99,12 +144,13 @@ impl Store {
         ids: &[TaskId],
         now: Timestamp,
     ) -> Result<Addition, StoreError> {
-        self.add_all(add, ids, now, false)
+        self.add_all(add, None, ids, now, false)
     }
 
     fn add_all(
         &mut self,
         add: &Add,
+        portion: Option<&Portion>,
         ids: &[TaskId],
         now: Timestamp,
         again: bool,
@@ -112,10 +158,13 @@ impl Store {
         let mut addition = Addition {
             import: None,
             ids: Vec::with_capacity(ids.len()),
+            rows: None,
+            beyond: 0,
         };
         for chunk in ids.chunks(CHUNK) {
-            let import = self.write("add tasks", |tx| {
-                let mut additions = Additions::begin(tx, add, addition.import.as_ref(), now)?;
+            let (import, taken) = self.write("add tasks", |tx| {
+                let earlier = addition.import.as_ref();
+                let mut additions = Additions::begin(tx, add, portion, earlier, now)?;
                 let mut insert = tx.prepare_cached(INSERT)?;
                 for id in chunk {
                     let added = additions.add(&mut insert, id, again)?;
@@ -124,6 +173,11 @@ impl Store {
                 additions.end()
             })?;
             addition.import = import.or(addition.import);
+            addition.beyond += taken.beyond;
+            addition.rows = match (addition.rows, taken.rows) {
+                (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
+                (before, taken) => taken.or(before),
+            };
             if chunk.len() == CHUNK {
                 // More is to come, in this call or in the next.
                 give_turn();
@@ -134,8 +188,9 @@ impl Store {
 }
 
 /// Does nothing if the id is watched: that costs half of looking for it first.
-const INSERT: &str = "INSERT INTO watch (seq, id, account, import, added_at, deadline)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) WHERE superseded = 0 DO NOTHING";
+const INSERT: &str = "INSERT INTO watch
+    (seq, id, account, import, added_at, deadline, source, source_first, source_last)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) WHERE superseded = 0 DO NOTHING";
 
 /// The additions of one transaction.
 struct Additions<'tx> {
@@ -149,12 +204,14 @@ struct Additions<'tx> {
     next_watch: i64,
     tally: Tally,
     names: HashMap<i64, Arc<str>>,
+    sources: Sources<'tx>,
 }
 
 impl<'tx> Additions<'tx> {
     fn begin(
         tx: &'tx Connection,
         add: &Add,
+        portion: Option<&'tx Portion>,
         earlier: Option<&Import>,
         now: Timestamp,
     ) -> Result<Self, Cause> {
@@ -173,6 +230,7 @@ impl<'tx> Additions<'tx> {
             name: name.clone(),
             started_at: now,
         });
+        let sources = Sources::begin(tx, portion, import.key.0)?;
         let now = now.as_millisecond();
         let give_up_after = i64::try_from(add.give_up_after.as_millis()).unwrap_or(i64::MAX);
         Ok(Self {
@@ -188,6 +246,7 @@ impl<'tx> Additions<'tx> {
             next_watch,
             tally: Tally::default(),
             names: HashMap::new(),
+            sources,
         })
     }
 
@@ -199,12 +258,15 @@ impl<'tx> Additions<'tx> {
         again: bool,
     ) -> Result<Added, Cause> {
         let text = id.to_string();
-        if self.insert(insert, &text)? {
+        let share = self.sources.next(self.import.key.0)?;
+        if self.insert(insert, &text, share)? {
+            self.sources.taken(share);
             return Ok(Added::New);
         }
         let found = rows::one(
             self.tx,
-            "SELECT seq, account, import, superseded, outcome, rows_in, rows_refused
+            "SELECT seq, account, import, superseded, outcome, rows_in, rows_refused,
+                source, source_first, source_last
             FROM watch WHERE id = ?1 AND superseded = 0",
             [&text],
             "watch",
@@ -214,19 +276,36 @@ impl<'tx> Additions<'tx> {
             return Err(Cause::Sqlite(rusqlite::Error::QueryReturnedNoRows));
         };
         if existing.account != self.account {
+            self.sources.passed();
             return self.other_account(existing.account);
         }
         match existing.weight {
             Weight::Settled { outcome, .. } if again && !outcome.is_by_server() => {
+                let kept = self.sources.moved(existing.share, self.import.key.0)?;
                 self.supersede(&existing)?;
-                self.insert(insert, &text)?;
+                self.insert(insert, &text, kept.or(share))?;
+                match kept {
+                    Some(kept) => self.sources.known(kept)?,
+                    None => self.sources.taken(share),
+                }
                 Ok(Added::Again)
             }
-            _ => self.known(existing.import),
+            _ => {
+                match existing.share {
+                    Some(share) => self.sources.known(share)?,
+                    None => self.sources.attach(existing.seq, existing.import)?,
+                }
+                self.known(existing.import)
+            }
         }
     }
 
-    fn insert(&mut self, insert: &mut CachedStatement<'_>, id: &str) -> Result<bool, Cause> {
+    fn insert(
+        &mut self,
+        insert: &mut CachedStatement<'_>,
+        id: &str,
+        share: Option<Share>,
+    ) -> Result<bool, Cause> {
         let inserted = insert.execute(params![
             self.next_watch,
             id,
@@ -234,6 +313,9 @@ impl<'tx> Additions<'tx> {
             self.import.key.0,
             self.now,
             self.deadline,
+            share.map(|share| share.source),
+            share.map(|share| share.first),
+            share.map(|share| share.last),
         ])?;
         if inserted == 0 {
             return Ok(false);
@@ -278,9 +360,10 @@ impl<'tx> Additions<'tx> {
     }
 
     /// Writes what the transaction comes to; the import, if it has new watches.
-    fn end(self) -> Result<Option<Import>, Cause> {
+    fn end(self) -> Result<(Option<Import>, Taken), Cause> {
+        let taken = self.sources.end(self.import.key.0)?;
         if self.next_watch == self.first_watch {
-            return Ok(None);
+            return Ok((None, taken));
         }
         let last_watch = self.next_watch - 1;
         let key = self.import.key.0;
@@ -311,7 +394,7 @@ impl<'tx> Additions<'tx> {
             )?
             .execute([self.next_watch, key + 1])?;
         self.tally.apply(self.tx)?;
-        Ok(Some(self.import))
+        Ok((Some(self.import), taken))
     }
 }
 
@@ -321,6 +404,7 @@ struct Existing {
     account: i64,
     import: i64,
     weight: Weight,
+    share: Option<Share>,
 }
 
 impl Existing {
@@ -330,6 +414,7 @@ impl Existing {
             account: columns.get()?,
             import: columns.get()?,
             weight: Weight::read(&mut columns)?,
+            share: Share::read(&mut columns)?,
         })
     }
 }

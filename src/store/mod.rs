@@ -27,6 +27,7 @@ mod rows;
 mod salvage;
 mod schema;
 pub mod settle;
+mod sources;
 mod tally;
 pub mod watches;
 

@@ -13,6 +13,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 use crate::failure::Failure;
 use crate::outcome::{Outcome, Settlement};
 use crate::store::error::Cause;
+use crate::store::sources;
 use crate::task::Counts;
 use crate::watch::{Import, ImportKey, State, Watch};
 
@@ -142,7 +143,8 @@ pub(super) fn one<T>(
 /// What [`watch`] reads: the joins keep the order, so that watches are read by their own key.
 pub(super) const WATCHES: &str = "
     SELECT w.seq, w.id, a.name, i.key, i.name, i.started_at, w.added_at, w.deadline, w.polls,
-        w.polled_at, w.progress, w.total, w.succeeded, w.failed, w.outcome, w.settled_at
+        w.polled_at, w.progress, w.total, w.succeeded, w.failed, w.outcome, w.settled_at,
+        w.source, w.source_first, w.source_last
     FROM watch w
     CROSS JOIN import i ON i.key = w.import
     CROSS JOIN account a ON a.key = w.account";
@@ -180,6 +182,7 @@ pub(super) fn watch(conn: &Connection, mut columns: Columns<'_, '_>) -> Result<W
             );
         }
     };
+    let source = sources::of_watch(conn, &mut columns)?;
     Ok(Watch {
         id,
         account,
@@ -189,6 +192,7 @@ pub(super) fn watch(conn: &Connection, mut columns: Columns<'_, '_>) -> Result<W
         polls,
         polled_at,
         progress,
+        source,
         state,
     })
 }
@@ -318,6 +322,7 @@ mod tests {
             polls: 0,
             polled_at: None,
             progress: None,
+            source: None,
             state: State::Settled {
                 at: epoch,
                 settlement,

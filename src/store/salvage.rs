@@ -41,7 +41,7 @@ const fn table(name: &'static str, key: &'static str, columns: &'static str) -> 
 
 /// All but `counter`, whose numbers are reckoned anew, and `experience`, which the next import brings
 /// again.
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 9] = [
     table("account", "key", "name"),
     table(
         "memory",
@@ -55,10 +55,16 @@ const TABLES: [Table; 8] = [
         "name, started_at, last_added_at, first_watch, last_watch",
     ),
     table(
+        "source",
+        "key",
+        "import, path, size, modified_at, head, tail, records, next_row",
+    ),
+    table(
         "watch",
         "seq",
         "id, superseded, account, import, added_at, deadline, polls, polled_at, progress, total,
-        succeeded, failed, outcome, settled_at, rows_in, rows_refused",
+        succeeded, failed, outcome, settled_at, rows_in, rows_refused, source, source_first,
+        source_last",
     ),
     table(
         "failure",
@@ -287,6 +293,13 @@ fn drop_bad_watches(new: &Transaction<'_>) -> Result<bool, Cause> {
         WHERE rows_in < 0 OR rows_refused < 0",
         [],
     )? == 0;
+    let lost = new.execute(
+        "UPDATE watch SET source = NULL, source_first = NULL, source_last = NULL
+        WHERE source NOT IN (SELECT key FROM source WHERE size >= 0 AND records >= 0)
+            OR source_first < 1 OR source_first > source_last",
+        [],
+    )?;
+    whole &= lost == 0;
     let sql = format!("{WATCHES} WHERE w.seq = ?1");
     let is_good = |seq: i64| match rows::one(new, &sql, [seq], "watch", |c| rows::watch(new, c)) {
         Ok(found) => Ok(found.is_some()),

@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 1] = [V1];
 /// since checking them for each of a million ids costs more than the rest of the insertion; only
 /// `add` writes them, in the transaction that makes them. Watches have no index but that by id: what
 /// reads many of them reads them in the order of `seq`, an import between its first and its last.
+/// The file that an import was made of is one row, however many watches took records of it.
 const V1: &str = "
 CREATE TABLE counter (next_watch INTEGER NOT NULL, next_import INTEGER NOT NULL) STRICT;
 INSERT INTO counter VALUES (1, 1);
@@ -73,6 +74,19 @@ CREATE TABLE import (
 ) STRICT;
 CREATE INDEX import_name ON import (name);
 
+CREATE TABLE source (
+    key INTEGER PRIMARY KEY,
+    import INTEGER NOT NULL,
+    path BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    head INTEGER NOT NULL,
+    tail INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    next_row INTEGER NOT NULL,
+    UNIQUE (import, path, size, modified_at, head, tail)
+) STRICT;
+
 CREATE TABLE watch (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -91,6 +105,9 @@ CREATE TABLE watch (
     settled_at INTEGER,
     rows_in INTEGER,
     rows_refused INTEGER,
+    source INTEGER,
+    source_first INTEGER,
+    source_last INTEGER,
     CHECK ((outcome IS NULL) = (settled_at IS NULL))
 ) STRICT;
 CREATE UNIQUE INDEX watch_id ON watch (id) WHERE superseded = 0;

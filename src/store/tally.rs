@@ -116,6 +116,7 @@ impl Tally {
         )?;
         let mut delete = conn
             .prepare_cached("DELETE FROM import WHERE key = ?1 AND tasks = 0 AND superseded = 0")?;
+        let mut forget = conn.prepare_cached("DELETE FROM source WHERE import = ?1")?;
         for (import, change) in self.0 {
             let [available, partial, failed, expired, missing, refused] = change.outcomes;
             update.execute(params![
@@ -134,7 +135,9 @@ impl Tally {
                 change.uncounted_in,
                 change.uncounted,
             ])?;
-            delete.execute([import])?;
+            if delete.execute([import])? > 0 {
+                forget.execute([import])?;
+            }
         }
         Ok(())
     }

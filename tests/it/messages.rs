@@ -428,7 +428,7 @@ fn manual_pages_and_completions_need_no_settings() {
         let text = fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
         assert!(text.contains(&format!(".TH {page} 1")), "{text}");
     }
-    assert_eq!(fs::read_dir(&pages).unwrap().count(), 12);
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), 13);
     for (shell, sign) in [
         ("bash", "complete -o nospace"),
         ("zsh", "#compdef importwatch"),
