@@ -8,14 +8,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
+use importwatch::account::Trouble;
+use importwatch::notice::channel::Channel;
+use importwatch::notice::{AccountNews, Notice, Subject};
+use importwatch::notifier::desktop::DesktopNotifier;
 use importwatch::simulator::Simulator;
 use importwatch::simulator::world::Ending;
+use importwatch::store::Store;
+use importwatch::store::directory::StateDir;
 use zbus::MessageStream;
 use zbus::connection::Builder;
 use zbus::export::futures_core::Stream as _;
 
-use crate::desktop::{Bus, Desktop, Look, eventually};
+use crate::desktop::{Bus, Desktop, Look, eventually, on_a_private_bus};
 use crate::program::{Home, simulator};
 use crate::stage::ended;
 
@@ -72,6 +79,62 @@ async fn refuse(address: String, tries: Arc<AtomicU64>) -> zbus::Result<()> {
     Ok(())
 }
 
+/// A notification server that takes six seconds for each answer. Counts what it was to show.
+async fn dawdle(address: String, shown: Arc<AtomicU64>) -> zbus::Result<()> {
+    let connection = Builder::address(address.as_str()).build().await?;
+    let mut calls = MessageStream::from(&connection);
+    connection
+        .request_name("org.freedesktop.Notifications")
+        .await?;
+    while let Some(call) = poll_fn(|context| Pin::new(&mut calls).poll_next(context)).await {
+        let call = call?;
+        let header = call.header();
+        let member = header.member().map(zbus::names::MemberName::as_str);
+        if matches!(member, Some("GetCapabilities" | "Notify")) {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+        }
+        match member {
+            Some("GetCapabilities") => connection.reply(&header, &vec!["body"]).await?,
+            Some("Notify") => {
+                shown.fetch_add(1, Ordering::SeqCst);
+                connection.reply(&header, &7_u32).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The time that the question before a notice took is not taken from the notice: one that is given up
+/// as it is being shown would be shown twice.
+#[test]
+fn the_limit_of_a_notice_begins_when_the_server_has_answered() {
+    let test = "deaf::the_limit_of_a_notice_begins_when_the_server_has_answered";
+    on_a_private_bus(test, async {
+        let shown = Arc::new(AtomicU64::new(0));
+        let address = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap();
+        let server = tokio::spawn(dawdle(address.clone(), Arc::clone(&shown)));
+        let bus = Builder::address(address.as_str()).build().await.unwrap();
+        let bus = zbus::fdo::DBusProxy::new(&bus).await.unwrap();
+        let name = "org.freedesktop.Notifications";
+        while !bus.name_has_owner(name.try_into().unwrap()).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        let mut notifier = DesktopNotifier::with_limit(Duration::from_secs(10));
+        let notice = Notice {
+            subject: Subject::Account(AccountNews {
+                account: "shop".parse().unwrap(),
+                trouble: Trouble::Refused,
+                over: false,
+                cause: String::new(),
+            }),
+        };
+        notifier.deliver(&notice).await.unwrap();
+        assert_eq!(shown.load(Ordering::SeqCst), 1);
+        server.abort();
+    });
+}
+
 /// Adds an import of one task that has ended, and waits until the log has its outcome: whatever the
 /// desktop does meanwhile is not waited for.
 #[track_caller]
@@ -83,6 +146,17 @@ fn settle(home: &Home, server: &Simulator, import: &str) {
     assert_eq!(added.code, Some(0), "{added:?}");
     let event = format!("task={import} ");
     eventually("the task settles", || home.log().contains(&event));
+}
+
+/// Waits until all that was shown is noted as told: a server that ends or freezes between showing a
+/// notice and saying so is told it again.
+#[track_caller]
+fn wait_until_noted(home: &Home) {
+    let directory = StateDir::open(&home.path(".local/state/importwatch")).unwrap();
+    let store = Store::open(&directory).unwrap();
+    eventually("all that was shown is noted", || {
+        store.waiting_count(Channel::Desktop).unwrap() == 0
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +203,7 @@ async fn no_fault_of_the_desktop_holds_up_anything_and_every_notice_arrives_in_t
         home.log().contains("notices are delivered again")
     });
 
+    wait_until_noted(&home);
     desktop.signal_server("STOP");
     settle(&home, &server, "frozen");
     eventually("it is said", || {
@@ -140,12 +215,13 @@ async fn no_fault_of_the_desktop_holds_up_anything_and_every_notice_arrives_in_t
         shown.push(desktop.next_shown().summary);
     }
 
+    wait_until_noted(&home);
     desktop.kill_server();
     settle(&home, &server, "restarting");
     desktop.start_server();
     shown.push(desktop.next_shown().summary);
 
-    assert!(desktop.shown_so_far().is_empty());
+    assert_eq!(desktop.shown_so_far(), [], "{shown:?}\n{}", home.log());
     shown.sort();
     let mut expected: Vec<String> = [
         "no-bus",
