@@ -336,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_went_in_are_the_count_or_what_the_others_leave() {
+        let rows_in = |status, counts| match judge(snapshot(status, counts, 0)) {
+            Verdict::Settled(settlement) => settlement.rows_in(),
+            Verdict::Pending(_) => panic!("judged as pending"),
+        };
+        assert_eq!(rows_in("AVAILABLE", [Some(9), None, None]), Some(9));
+        assert_eq!(rows_in("AVAILABLE", [Some(9), None, Some(4)]), Some(5));
+        assert_eq!(rows_in("AVAILABLE", [Some(9), Some(3), Some(4)]), Some(3));
+        assert_eq!(rows_in("AVAILABLE", [Some(4), None, Some(9)]), None);
+        assert_eq!(rows_in("FAIL", [Some(9), None, None]), Some(0));
+    }
+
+    #[test]
     fn outcomes_read_back() {
         for outcome in Outcome::ALL {
             assert_eq!(outcome.as_str().parse(), Ok(outcome));
