@@ -160,7 +160,7 @@ pub struct Poll {
 impl Default for Poll {
     fn default() -> Self {
         Self {
-            policy: Policy::Exponential,
+            policy: Policy::Adaptive,
             price: None,
             initial_interval: Duration::from_secs(2),
             multiplier: 1.5,

@@ -78,7 +78,7 @@ fn an_empty_file_is_the_defaults() {
         (default.requests_per_hour, default.requests_per_day),
         (None, None)
     );
-    assert_eq!(settings.poll.policy, Policy::Exponential);
+    assert_eq!(settings.poll.policy, Policy::Adaptive);
     assert_eq!(settings.poll.max_interval, Duration::from_mins(1));
     assert_eq!(settings.watch.give_up_after, Duration::from_hours(24));
     assert_eq!(settings.notify.desktop, Desktop::Auto);
