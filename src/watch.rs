@@ -135,6 +135,21 @@ pub struct Standing {
     pub rows_failed: Option<u64>,
 }
 
+/// What the tasks of an import were told to be made of, beside what the server counted of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reckoning {
+    /// Rows of the sources that tasks were made of.
+    pub submitted: u64,
+    /// Rows of those sources that no task was made of.
+    pub untaken: u64,
+    /// Tasks of which the server counted another number of rows than they were made of.
+    pub differing: u64,
+    /// How many rows those were made of.
+    pub differing_submitted: u64,
+    /// How many the server counted of them.
+    pub differing_counted: u64,
+}
+
 impl Default for Standing {
     fn default() -> Self {
         Self {

@@ -17,6 +17,7 @@ mod line;
 mod list;
 mod man;
 mod output;
+mod reckoning;
 mod rejects;
 mod reload;
 mod remove;

@@ -48,7 +48,7 @@ const TABLES: [Table; 9] = [
         "account",
         "answered, knows_an_id, batch_limit, requests_per_minute, told",
     ),
-    table("request", "n", "account, at"),
+    table("request", "n", "account, at, patience"),
     table(
         "import",
         "key",
@@ -295,8 +295,9 @@ fn drop_bad_watches(new: &Transaction<'_>) -> Result<bool, Cause> {
     )? == 0;
     let lost = new.execute(
         "UPDATE watch SET source = NULL, source_first = NULL, source_last = NULL
-        WHERE source NOT IN (SELECT key FROM source WHERE size >= 0 AND records >= 0)
-            OR source_first < 1 OR source_first > source_last",
+        WHERE source IS NOT NULL
+            AND (source NOT IN (SELECT key FROM source WHERE size >= 0 AND records >= 0)
+                OR source_first < 1 OR source_first > source_last)",
         [],
     )?;
     whole &= lost == 0;

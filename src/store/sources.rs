@@ -1,4 +1,4 @@
-//! The files that imports were made of, and which records of them each watch took.
+//! The files that imports were made of, which records of them each watch took, and whether that adds up.
 //!
 //! It never looks at a file: it keeps what it is told of one.
 
@@ -9,10 +9,60 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, params};
 
+use crate::store::Store;
 use crate::store::add::{Portion, Rows};
-use crate::store::error::Cause;
+use crate::store::error::{Cause, StoreError};
 use crate::store::rows::{self, Columns};
-use crate::watch::{Fingerprint, Source, SourceFile};
+use crate::watch::{Fingerprint, ImportKey, Reckoning, Source, SourceFile};
+
+/// The watches of an import lie between its first and its last; each with how many rows it was made of,
+/// and how many the server counted, where it has settled it and said so. Rows before the next one to be
+/// taken were taken, although the watches that took them may have gone for their age.
+const RECKONING: &str = "
+SELECT 0, coalesce(sum(told), 0),
+    (SELECT coalesce(sum(max(0, records - max(next_row - 1, coalesce((
+        SELECT max(source_last) FROM import
+        JOIN watch ON watch.seq BETWEEN import.first_watch AND import.last_watch
+        WHERE import.key = ?1 AND watch.source = source.key
+    ), 0)))), 0) FROM source WHERE import = ?1),
+    coalesce(sum(counted <> told), 0),
+    coalesce(sum(iif(counted <> told, told, 0)), 0),
+    coalesce(sum(iif(counted <> told, counted, 0)), 0)
+FROM (
+    SELECT watch.source_last - watch.source_first + 1 AS told,
+        iif(watch.outcome IN ('available', 'partial', 'failed'),
+            coalesce(watch.total, watch.succeeded + watch.failed), NULL) AS counted
+    FROM import JOIN watch ON watch.seq BETWEEN import.first_watch AND import.last_watch
+    WHERE import.key = ?1 AND watch.import = ?1 AND watch.superseded = 0
+        AND watch.source IS NOT NULL
+)";
+
+impl Store {
+    /// What the tasks of `import` were told to be made of beside what the server counted; `None` where
+    /// nothing was told.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the file from being read.
+    pub fn reckoning(&self, import: ImportKey) -> Result<Option<Reckoning>, StoreError> {
+        self.read("reckon what an import was made of", |conn| {
+            let sql = "SELECT key FROM source WHERE import = ?1 LIMIT 1";
+            let key = |columns: Columns<'_, '_>| Ok(columns.key());
+            if rows::one(conn, sql, [import.0], "source", key)?.is_none() {
+                return Ok(None);
+            }
+            rows::one(conn, RECKONING, [import.0], "watch", |mut columns| {
+                Ok(Reckoning {
+                    submitted: columns.count()?,
+                    untaken: columns.count()?,
+                    differing: columns.count()?,
+                    differing_submitted: columns.count()?,
+                    differing_counted: columns.count()?,
+                })
+            })
+        })
+    }
+}
 
 /// The records that one watch took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -229,3 +229,46 @@ fn what_is_not_known_is_an_error_that_says_what_to_do() {
     assert!(named.out.contains(";row;3;\"item 3;"), "{named:?}");
     assert!(named.err.contains("it is not known whether"), "{named:?}");
 }
+
+#[test]
+fn what_was_submitted_is_held_against_what_was_counted() {
+    let home = home();
+    let fine = home.run(&["list", "--imports"]);
+    assert_eq!((fine.code, fine.err.as_str()), (Some(0), ""));
+    // The id of the last ten rows was lost, and of the first ten the server has seen nine.
+    let source = home.path("p.csv");
+    let source = source.to_str().unwrap();
+    let chunk = ["--source", source, "--chunk", "10", "x", "y", "z"];
+    home.run(&[&["add", "--import", "short"][..], &chunk].concat());
+    settle(&home, "x", [9, 9, 0], &[]);
+    let doubts = [
+        "does not add up: of 1 task the server counted 9 rows, where 10 were submitted",
+        "does not add up: 10 rows of the source in no task that was added",
+    ];
+    let listed = home.run(&["list", "--imports"]);
+    let told: Vec<_> = listed.err.lines().collect();
+    assert_eq!(told, doubts.map(|doubt| format!("short: {doubt}")));
+    assert_eq!(listed.out.lines().count(), fine.out.lines().count() + 1);
+
+    let json = home.run(&["list", "--imports", "--json"]).out;
+    let reckoned: Vec<_> = json
+        .lines()
+        .map(|line| {
+            let import: serde_json::Value = serde_json::from_str(line).unwrap();
+            ["rows_submitted", "rows_untaken", "tasks_differing"]
+                .map(|field| import[field].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(reckoned, [[40, 0, 0], [30, 10, 1]]);
+
+    let shown = home.run(&["show", "--import", "short"]).out;
+    for said in doubts.into_iter().chain(["30 rows of the source"]) {
+        assert!(shown.contains(said), "{shown}");
+    }
+    let shown = home.run(&["show", "--import", "products"]).out;
+    let next = "importwatch rejects --import products --output rejected.csv";
+    assert!(shown.contains(next) && !shown.contains("add up"), "{shown}");
+    // A task that goes leaves no doubt behind: its rows were taken all the same.
+    assert_eq!(home.run(&["remove", "b"]).code, Some(0));
+    assert_eq!(home.run(&["list", "--imports"]).err, listed.err);
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use importwatch::account::{AccountName, Trouble};
 use importwatch::notice::AccountNews;
@@ -15,6 +16,7 @@ use importwatch::outcome::Outcome;
 use importwatch::schedule::memory::Memory;
 use importwatch::store::Store;
 use importwatch::store::aside;
+use importwatch::store::budget::Claim;
 use importwatch::store::changes::Seq;
 use importwatch::store::directory::StateDir;
 use importwatch::store::error::StoreError;
@@ -56,6 +58,9 @@ fn filled() -> tempfile::TempDir {
         ..Memory::default()
     };
     store.tell(&news, &memory, at(2), &CHANNELS).unwrap();
+    let minute = Duration::from_mins(1);
+    let claim = store.claim_request(&news.account, at(3), &[(minute, 1)], minute);
+    assert!(matches!(claim, Ok(Claim::Granted(_))), "{claim:?}");
     drop(store);
     assert!(!root.path().join("state.db-wal").exists());
     root

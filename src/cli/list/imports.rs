@@ -11,12 +11,12 @@ use crate::cli::list::is_wanted;
 use crate::cli::list::terminal::counts;
 use crate::cli::times::Now;
 use crate::cli::words::{FAINT, STRONG};
-use crate::cli::{find, json};
+use crate::cli::{find, json, output, reckoning};
 use crate::notice::amount::counted;
 use crate::notice::safe;
 use crate::store::Store;
 use crate::store::watches::Filter;
-use crate::watch::{Import, Standing};
+use crate::watch::{Import, Reckoning, Standing};
 
 /// The widest column to which shorter names are padded.
 const NAME_MAX: usize = 44;
@@ -49,19 +49,26 @@ pub(super) fn print(
             return Ok(());
         }
         any = true;
+        let reckoned = store.reckoning(import.key)?;
         if json {
-            let object = Object::new(&import, &standing);
+            let object = Object::new(&import, &standing, reckoned.as_ref());
             json::write(out, &object)?;
             return Ok(out.write_all(b"\n")?);
         }
         let name = name(&import)?;
-        match width {
-            Some(width) => {
-                let name = padded(&name, widest);
-                let line = on_terminal(&name, &import, &standing, width, now);
-                writeln!(out, "{line}")?;
+        let doubts = reckoned.as_ref().map(reckoning::told).unwrap_or_default();
+        if let Some(width) = width {
+            let line = on_terminal(&padded(&name, widest), &import, &standing, width, now);
+            writeln!(out, "{line}")?;
+            for doubt in doubts {
+                writeln!(out, "  {doubt}")?;
             }
-            None => writeln!(out, "{}", plain(&name, &import, &standing))?,
+        } else {
+            writeln!(out, "{}", plain(&name, &import, &standing))?;
+            // Whoever reads the lines one by one is not to meet one of another kind.
+            for doubt in doubts {
+                output::say(&format!("{name}: {doubt}"));
+            }
         }
         Ok(())
     })?;
@@ -123,10 +130,16 @@ struct Object<'a> {
     pending: u64,
     rows_in: Option<u64>,
     rows_failed: Option<u64>,
+    /// Rows of the sources that the tasks were made of; null where none was told.
+    rows_submitted: Option<u64>,
+    /// Rows of those sources that no task was made of.
+    rows_untaken: Option<u64>,
+    /// Tasks of which the server counted another number of rows than they were made of.
+    tasks_differing: Option<u64>,
 }
 
 impl<'a> Object<'a> {
-    fn new(import: &'a Import, standing: &Standing) -> Self {
+    fn new(import: &'a Import, standing: &Standing, reckoned: Option<&Reckoning>) -> Self {
         let settled = standing.settled;
         let (rows_in, rows_failed) = rows(standing);
         Self {
@@ -142,6 +155,9 @@ impl<'a> Object<'a> {
             pending: standing.pending,
             rows_in,
             rows_failed,
+            rows_submitted: reckoned.map(|reckoned| reckoned.submitted),
+            rows_untaken: reckoned.map(|reckoned| reckoned.untaken),
+            tasks_differing: reckoned.map(|reckoned| reckoned.differing),
         }
     }
 }

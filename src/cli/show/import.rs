@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use crate::cli::find;
 use crate::cli::list::each;
 use crate::cli::show::causes::Causes;
 use crate::cli::show::{block, causes, field};
 use crate::cli::times::Now;
 use crate::cli::words::{self, STRONG};
+use crate::cli::{find, reckoning};
 use crate::notice::amount::{counted, number};
 use crate::notice::safe;
 use crate::store::Store;
@@ -54,6 +54,14 @@ pub(super) fn print(
     writeln!(out)?;
     field(out, "tasks", &tasks(&standing))?;
     field(out, "rows", &rows(&standing))?;
+    let reckoned = store.reckoning(import.key)?;
+    if let Some(reckoned) = &reckoned {
+        let submitted = counted(reckoned.submitted, "row");
+        field(out, "submitted", &format!("{submitted} of the source"))?;
+        for doubt in reckoning::told(reckoned) {
+            field(out, "", &doubt)?;
+        }
+    }
     let accounts: Vec<_> = accounts.iter().map(ToString::to_string).collect();
     field(out, "account", &accounts.join(", "))?;
     field(out, "started", &now.full(import.started_at))?;
@@ -69,7 +77,12 @@ pub(super) fn print(
     block(
         out,
         "What to do",
-        &advice(&standing, is_watched, &find::word(&name)),
+        &advice(
+            &standing,
+            is_watched,
+            reckoned.is_some(),
+            &find::word(&name),
+        ),
     )?;
     Ok(())
 }
@@ -102,10 +115,16 @@ fn rows(standing: &Standing) -> String {
     }
 }
 
-fn advice(standing: &Standing, is_watched: bool, import: &str) -> Vec<String> {
+fn advice(standing: &Standing, is_watched: bool, has_source: bool, import: &str) -> Vec<String> {
     let settled = standing.settled;
     let mut lines = Vec::new();
-    if settled.failed + settled.partial > 0 {
+    if settled.failed + settled.partial > 0 && has_source {
+        lines
+            .push("Write the rows that failed to a file, mend them, import them again:".to_owned());
+        lines.push(format!(
+            "  importwatch rejects --import {import} --output rejected.csv"
+        ));
+    } else if settled.failed + settled.partial > 0 {
         lines.push(
             "Mend what is told above and import those rows again. Which rows of which tasks:"
                 .to_owned(),
