@@ -174,13 +174,17 @@ systemctl daemon-reload
 expect 'every restriction is in force'
 mkdir -p /run/systemd/system/importwatch-probe.service.d
 sed -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d' -e '/^WatchdogSec/d' -e '/^ExecReload/d' \
-    -e 's|^ExecStart=.*|ExecStart=/usr/bin/perl /lab/probe.pl|' \
+    -e "s|^ExecStart=.*|ExecStart=/usr/bin/perl /lab/probe.pl $(readlink /proc/1/ns/{mnt,ipc,uts} | tr '\n' ' ')|" \
     /usr/lib/systemd/system/importwatch.service >/run/systemd/system/importwatch-probe.service
 # Something of root's that it must not see.
 touch /home/alice/secret /tmp/secret
 systemctl daemon-reload
 systemctl start importwatch-probe || { journalctl --no-pager -u importwatch-probe; false; }
 logs 'every restriction holds'
+# What cannot be tried from inside, systemd must at least have taken over.
+for line in KeyringMode=private RemoveIPC=yes DevicePolicy=closed SystemCallArchitectures=native; do
+    systemctl show importwatch | grep -qx "$line"
+done
 
 expect 'the service that ends is started after an import, and ends once everything is settled'
 systemctl disable --now importwatch 2>/dev/null
