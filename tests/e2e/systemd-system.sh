@@ -183,7 +183,7 @@ systemctl start importwatch-probe || { journalctl --no-pager -u importwatch-prob
 logs 'every restriction holds'
 # What cannot be tried from inside, systemd must at least have taken over.
 for line in KeyringMode=private RemoveIPC=yes DevicePolicy=closed SystemCallArchitectures=native; do
-    systemctl show importwatch | grep -qx "$line"
+    [ "$(systemctl show -p "${line%=*}" importwatch)" = "$line" ]
 done
 
 expect 'the service that ends is started after an import, and ends once everything is settled'

@@ -337,9 +337,14 @@ async fn rate_limiting_slows_down_and_loses_nothing() {
                 headers: false,
             });
         });
-        let takes = Plan::ends(10, Duration::from_millis(200), Ending::Available);
-        stage.add("products", [("a".to_owned(), takes)]);
+        // It ends only after the refusal, however slowly the daemon starts.
+        stage.add("products", [("a".to_owned(), Plan::never(10))]);
         let daemon = stage.daemon(&["--until-settled"]);
+        assert!(control.received(2).await);
+        control.change(|world| {
+            let ends = Plan::ends(10, Duration::ZERO, Ending::Available);
+            world.add("a".parse().unwrap(), ends);
+        });
         assert_eq!(daemon.wait().code(), Some(0));
         assert_eq!(stage.home.list(&[])[0]["state"], "available");
         let over = stage.events("the account is over its limit; asking less often");
