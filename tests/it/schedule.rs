@@ -730,6 +730,8 @@ prop_compose! {
 
 /// How long a world runs on after everything in it is well again.
 const CALM: f64 = 30_000.0;
+/// In so many times that, whatever may be settled is.
+const LONGEST: usize = 30;
 
 fn play(story: &Story) -> World {
     let policy = if story.adaptive {
@@ -797,15 +799,22 @@ proptest! {
     /// The world itself asserts the rest: see there.
     #[test]
     fn every_watch_comes_to_its_end(story in stories()) {
-        let world = play(&story);
-        for (number, (_, plan, ..)) in story.tasks.iter().enumerate() {
-            let task = format!("t{number}");
-            let removed = story.tasks[number].4.is_some();
-            // What cannot be read has no end, nor has a bad id without company.
-            let endless = matches!(plan, Plan::Garbled | Plan::Bad | Plan::Poison);
-            let settled = world.settled.contains_key(&id(&task));
-            prop_assert!(settled || removed || endless, "{task} was forgotten: {plan:?}");
+        let mut world = play(&story);
+        // What cannot be read has no end, nor has a bad id without company.
+        let is_endless = |plan| matches!(plan, Plan::Garbled | Plan::Bad | Plan::Poison);
+        let mut left: Vec<(String, Plan)> = (story.tasks.iter().enumerate())
+            .filter(|(_, (_, plan, _, _, removed))| removed.is_none() && !is_endless(*plan))
+            .map(|(number, (_, plan, ..))| (format!("t{number}"), *plan))
+            .collect();
+        // Where many tasks share a few requests an hour with ids that spoil them, it takes days.
+        for _ in 0..LONGEST {
+            left.retain(|(task, _)| !world.settled.contains_key(&id(task)));
+            if left.is_empty() {
+                break;
+            }
+            world.run_until(world.now + CALM);
         }
+        prop_assert!(left.is_empty(), "these were forgotten: {left:?}");
     }
 
     #[test]
