@@ -121,7 +121,7 @@ fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("importwatch.deb");
-        let mut command = Command::new(of_project("debian/package"));
+        let mut command = Command::new(of_project("systemd/debian/package"));
         command.args(["--profile", "dev", "--no-build", "--fast", "--output"]);
         let made = run(command.arg(&path));
         assert!(made.status.success(), "{}", texts(&made));
