@@ -158,6 +158,7 @@ fn help() {
         "show",
         "wait",
         "remove",
+        "rejects",
         "check",
         "demo",
         "completions",
