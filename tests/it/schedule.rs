@@ -784,6 +784,39 @@ fn lived(world: &World) -> Vec<String> {
     polls.chain(settled).chain(told).collect()
 }
 
+/// Found by a random world: a bad id was looked for when the server began to refuse everything, and good
+/// ones were left suspected. Once all was well, the bad one was the only one that was asked, for ever.
+#[test]
+fn what_was_suspected_before_an_outage_is_asked_again_after_it() {
+    let limited = Mood::Failing(LIMITED);
+    let moods = vec![
+        (1271.0, Mood::Flaky(0.6, UNAVAILABLE)),
+        (1922.0, limited),
+        (4064.0, Mood::Failing(Fault::Rejected)),
+    ];
+    let task = |from, end, give_up| (from, Plan::Done(end, Available), 0, give_up, None);
+    let tasks = vec![
+        task(335.0, 1023.0, 3276.0),
+        task(710.0, 4497.0, 643.0),
+        task(1870.0, 0.0, 1.0),
+        task(1888.0, 0.0, 1.0),
+        task(1278.0, 2553.0, 1534.0),
+        (2555.0, Plan::Bad, 0, 1.0, None),
+    ];
+    for seed in 0..200 {
+        let story = Story {
+            seed,
+            latency: 4.7,
+            stutter: false,
+            adaptive: true,
+            accounts: vec![(3, Rates::new(93, Some(200), None, 0.0), moods.clone())],
+            tasks: tasks.clone(),
+        };
+        let world = play(&story);
+        assert!(world.settled.len() >= 5, "seed {seed}: {:?}", world.settled);
+    }
+}
+
 /// How many random worlds each property is tried in: `IMPORTWATCH_WORLDS`, or else what takes a few
 /// seconds.
 fn worlds() -> u32 {

@@ -90,8 +90,14 @@ impl Account {
             }
             Some(Finding::BadIds) => self.inquiry = None,
             Some(Finding::Account) => {
-                // Those of earlier inquiries were refused while the account did answer.
-                let found = self.suspects_before.min(self.suspects.len());
+                // Those of earlier inquiries were refused while the account did answer. Where it goes on
+                // refusing, they wait like all others: what is left to be asked without them may be
+                // bad alone, and then nothing would ever be answered.
+                let found = if self.health.is_rejecting() {
+                    0
+                } else {
+                    self.suspects_before.min(self.suspects.len())
+                };
                 let earlier: Vec<Key> = self.suspects.drain(..found).collect();
                 self.end_inquiry(shared);
                 self.suspects = earlier;
