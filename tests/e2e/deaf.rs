@@ -238,6 +238,10 @@ async fn no_fault_of_the_desktop_holds_up_anything_and_every_notice_arrives_in_t
     .to_vec();
     expected.sort();
     assert_eq!(shown, expected);
+    // Events go a way of their own, which may be the longer one.
+    eventually("each task is told of", || {
+        home.log().matches("task settled").count() >= expected.len()
+    });
     assert_eq!(home.log().matches("task settled").count(), expected.len());
     assert!(!home.log().contains('\u{1b}'));
     daemon.signal("TERM");

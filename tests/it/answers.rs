@@ -213,10 +213,16 @@ async fn what_cannot_be_read_spoils_no_other_and_is_said_once() {
         }
     });
     until(&home, "all settle", || home.list(&["--pending"]).is_empty()).await;
+    // An event follows its outcome: it may be on its way still.
+    until(&home, "all are told of", || {
+        count(&home, "task settled") >= 41
+    })
+    .await;
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
     assert_eq!(count(&home, "cannot be read"), 1, "{}", home.log());
     assert_eq!(count(&home, "can be read again"), 1, "{}", home.log());
     assert_eq!(count(&home, "task settled"), 41);
-    drop(daemon);
 }
 
 #[tokio::test(flavor = "multi_thread")]
