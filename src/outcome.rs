@@ -83,6 +83,8 @@ impl FromStr for Outcome {
 pub struct Settlement {
     /// What became of the task.
     pub outcome: Outcome,
+    /// Its progress in percent, as the server claimed it with the outcome; it decides nothing.
+    pub progress: Option<u8>,
     /// Its rows, as far as the server counted them.
     pub counts: Counts,
     /// The refused rows, as far as the server listed them; there may be fewer entries than
@@ -96,6 +98,7 @@ impl Settlement {
     pub fn ours(outcome: Outcome, counts: Counts) -> Self {
         Self {
             outcome,
+            progress: None,
             counts,
             failures: Vec::new(),
         }
@@ -183,6 +186,7 @@ pub fn judge(snapshot: Snapshot) -> Verdict {
     };
     Verdict::Settled(Settlement {
         outcome,
+        progress,
         counts,
         failures: details
             .into_iter()

@@ -208,6 +208,7 @@ mod tests {
             at: at("2026-11-22T09:02:00Z"),
             settlement: Settlement {
                 outcome: Outcome::Failed,
+                progress: None,
                 counts: Counts {
                     total: Some(4),
                     succeeded: Some(0),

@@ -272,6 +272,7 @@ mod tests {
                 at: at(60),
                 settlement: Settlement {
                     outcome,
+                    progress: None,
                     counts: Counts {
                         total: rows(4),
                         succeeded: rows(4 - failed),

@@ -176,6 +176,7 @@ mod tests {
             id: "task-1".parse().unwrap(),
             settlement: Settlement {
                 outcome,
+                progress: None,
                 counts: Counts::default(),
                 failures: reasons.iter().map(|reason| failure(reason)).collect(),
             },

@@ -171,6 +171,7 @@ pub(super) fn watch(conn: &Connection, mut columns: Columns<'_, '_>) -> Result<W
             at,
             settlement: Settlement {
                 outcome,
+                progress,
                 counts,
                 failures: failures(conn, columns.key())?,
             },

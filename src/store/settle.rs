@@ -169,6 +169,7 @@ fn settle(
 ) -> Result<Option<(i64, i64)>, Cause> {
     let Settlement {
         outcome,
+        progress,
         counts,
         failures,
     } = &settled.settlement;
@@ -177,7 +178,8 @@ fn settle(
     let refused = settled.settlement.failed_rows().map(stored);
     let mut update = conn.prepare_cached(
         "UPDATE watch SET polls = ?2, polled_at = ?3, total = ?4, succeeded = ?5, failed = ?6,
-            outcome = ?7, settled_at = ?8, rows_in = ?9, rows_refused = ?10
+            outcome = ?7, settled_at = ?8, rows_in = ?9, rows_refused = ?10,
+            progress = coalesce(?11, progress)
         WHERE id = ?1 AND superseded = 0 AND outcome IS NULL
         RETURNING seq, import",
     )?;
@@ -194,6 +196,7 @@ fn settle(
                 at.as_millisecond(),
                 rows_in,
                 refused,
+                progress,
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -264,6 +267,7 @@ mod tests {
             id: "x".parse().unwrap(),
             settlement: Settlement {
                 outcome: Outcome::Failed,
+                progress: None,
                 counts: Counts::default(),
                 failures: vec![failure; count],
             },

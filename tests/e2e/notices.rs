@@ -32,6 +32,7 @@ fn task(number: u32, outcome: Outcome, rows: (u32, u32), failures: Vec<Failure>)
         id: format!("68ec7ad3e307920f{number:08x}").parse().unwrap(),
         settlement: Settlement {
             outcome,
+            progress: None,
             counts: Counts {
                 total: by_server.then_some(rows.0 + rows.1),
                 succeeded: by_server.then_some(rows.0),

@@ -99,6 +99,7 @@ fn settle(home: &Home, id: &str, counts: [u32; 3], details: &[(RowField, u32, u3
             _ => Outcome::Partial,
         },
         counts,
+        progress: None,
         failures: failures.collect(),
     };
     let dir = StateDir::open(&home.path("state")).unwrap();

@@ -183,6 +183,7 @@ fn task(rng: &mut Rng, first: usize, rows: &mut [Cells], headed: bool, style: St
         rows: count,
         settlement: Settlement {
             outcome,
+            progress: None,
             counts,
             failures: failures.collect(),
         },

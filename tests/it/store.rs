@@ -69,6 +69,7 @@ pub(crate) fn settled(id: &TaskId, outcome: Outcome, failures: Vec<Failure>) -> 
         id: id.clone(),
         settlement: Settlement {
             outcome,
+            progress: None,
             counts,
             failures,
         },

@@ -158,7 +158,8 @@ fn what_is_settled_reads_back_whole_and_once() {
 
     let hostile = "\u{0}'; DROP TABLE watch; --\u{1b}[31m\n".repeat(500);
     let failures = vec![failure(7, &hostile), failure(2, "")];
-    let partial = settled(&id(0), Outcome::Partial, failures);
+    let mut partial = settled(&id(0), Outcome::Partial, failures);
+    partial.settlement.progress = Some(100);
     let channels = [Channel::Log, Channel::Desktop];
     assert_eq!(
         store
@@ -179,7 +180,7 @@ fn what_is_settled_reads_back_whole_and_once() {
             settlement
         }
     );
-    assert_eq!(watch.polls, 3);
+    assert_eq!((watch.polls, watch.progress), (3, Some(100)));
     for channel in channels {
         let waiting = store.waiting(channel, OutboxKey::START, 10).unwrap();
         assert_eq!(waiting.len(), 1);

@@ -114,6 +114,7 @@ fn any_task() -> impl Strategy<Value = TaskNews> {
             id: id.parse().unwrap(),
             settlement: Settlement {
                 outcome,
+                progress: None,
                 counts: Counts {
                     total,
                     succeeded,

@@ -16,6 +16,7 @@ pub(super) fn settlement(
 ) -> Settlement {
     Settlement {
         outcome,
+        progress: None,
         counts: rows.map_or_else(Counts::default, |(succeeded, failed)| Counts {
             total: Some(succeeded + failed),
             succeeded: Some(succeeded),

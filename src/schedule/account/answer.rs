@@ -135,11 +135,11 @@ impl Account {
                     self.mind.claim(key, entry, percent, now);
                 }
                 if flight.sent_at >= entry.deadline {
-                    self.settle(
-                        key,
-                        Settlement::ours(Outcome::Expired, pending.counts),
-                        shared,
-                    );
+                    let settlement = Settlement {
+                        progress: pending.progress,
+                        ..Settlement::ours(Outcome::Expired, pending.counts)
+                    };
+                    self.settle(key, settlement, shared);
                 } else {
                     self.ask_later(key, now, flight.sent_at, shared);
                 }
