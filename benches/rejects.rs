@@ -125,6 +125,7 @@ fn settled(id: &TaskId, first: u64, at: Timestamp) -> Settled {
         id: id.clone(),
         settlement: Settlement {
             outcome: Outcome::Partial,
+            progress: None,
             counts: Counts {
                 total: count(CHUNK),
                 succeeded: count(CHUNK - 1),

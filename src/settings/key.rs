@@ -122,8 +122,8 @@ fn ways(account: &AccountName, settings: &Path, unnamed: bool) -> String {
         (format!("${named}"), format!("api-key_{account}"))
     };
     format!(
-        "  in the environment variable {variable}\n  \
-         in a file, named by api_key_file under [accounts.{account}] in {}\n  \
+        "  in the environment variable {variable};\n  \
+         in a file, named by api_key_file under [accounts.{account}] in {};\n  \
          for a service, as the systemd credential {credential}",
         settings.display()
     )
