@@ -110,8 +110,8 @@ fn a_key_without_a_name_serves_one_account_only() {
     assert_eq!(
         place.message("a", &unnamed),
         "there is no key for the account a; give one in one of these ways:\n  \
-         in the environment variable $IMPORTWATCH_API_KEY_A\n  \
-         in a file, named by api_key_file under [accounts.a] in DIR/config.toml\n  \
+         in the environment variable $IMPORTWATCH_API_KEY_A;\n  \
+         in a file, named by api_key_file under [accounts.a] in DIR/config.toml;\n  \
          for a service, as the systemd credential api-key_a"
     );
     place.write("config.toml", "[accounts.a]\n[accounts.default]\n", 0o600);
@@ -120,8 +120,8 @@ fn a_key_without_a_name_serves_one_account_only() {
     assert_eq!(
         place.message("default", &[]),
         "there is no key for the account default; give one in one of these ways:\n  \
-         in the environment variable $IMPORTWATCH_API_KEY or $IMPORTWATCH_API_KEY_DEFAULT\n  \
-         in a file, named by api_key_file under [accounts.default] in DIR/config.toml\n  \
+         in the environment variable $IMPORTWATCH_API_KEY or $IMPORTWATCH_API_KEY_DEFAULT;\n  \
+         in a file, named by api_key_file under [accounts.default] in DIR/config.toml;\n  \
          for a service, as the systemd credential api-key or api-key_default"
     );
     assert_eq!(
