@@ -263,6 +263,14 @@ fn heeding(command: &Command) -> Command {
     heeding
 }
 
+/// Waits until the process is the program: until then, an interrupt may still be ignored.
+fn begun(process: u32) {
+    let name = format!("/proc/{process}/comm");
+    while fs::read_to_string(&name).is_ok_and(|name| name.trim() != "importwatch") {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A signal at any moment of a daemon's life ends it with 0, and of a command leaves nothing by halves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_at_every_stage() {
@@ -276,6 +284,7 @@ async fn a_signal_ends_it_at_every_stage() {
     for round in 0..12 {
         let name = ["TERM", "INT"][round % 2];
         let daemon = home.start(heeding(&home.command(&["daemon"])));
+        begun(daemon.id());
         if round % 3 == 0 {
             let asked = simulator.control().requests().len() as u64;
             assert!(simulator.control().received(asked + 1).await);
@@ -295,6 +304,7 @@ async fn a_signal_ends_it_at_every_stage() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let mut command = heeding(&home.command(&["add", "--import", "more", "-"]));
     let mut child = command.stdin(OwnedFd::from(reader)).spawn().unwrap();
+    begun(child.id());
     writer.write_all(b"two\nthree\n").unwrap();
     let killed = Command::new("kill")
         .args(["-s", "INT", &child.id().to_string()])
