@@ -20,9 +20,9 @@ use crate::store::salvage::{self, Salvaged};
 use crate::store::{DATABASE, connect};
 
 /// The new database while it is filled. Only whoever has closed the gate makes it.
-const DRAFT: &str = "state.db.salvaged";
+pub(super) const DRAFT: &str = "state.db.salvaged";
 /// A copy of the damaged file with a new first page.
-const COPY: &str = "state.db.salvaging";
+pub(super) const COPY: &str = "state.db.salvaging";
 /// What SQLite keeps beside a database.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";

@@ -38,6 +38,11 @@ impl Gate {
         self.hold(File::try_lock)
     }
 
+    /// Closes it if nobody is inside at this moment.
+    pub(super) fn try_close(&self) -> Option<Held<'_>> {
+        self.0.try_lock().ok().map(|()| Held(&self.0))
+    }
+
     fn hold(&self, attempt: fn(&File) -> Result<(), TryLockError>) -> io::Result<Held<'_>> {
         for _ in 0..TRIES {
             match attempt(&self.0) {

@@ -18,6 +18,7 @@ mod filesystem;
 pub mod follow;
 mod gate;
 pub mod imports;
+mod leftovers;
 pub mod lock;
 pub mod news;
 pub mod outbox;
@@ -50,6 +51,8 @@ use crate::store::schema::Format;
 
 /// The database, in the state directory.
 const DATABASE: &str = "state.db";
+/// What stands behind its name, before a number of 16 digits, while it is made.
+const BEGUN: &str = ".new-";
 /// The first SQLite without the WAL-reset bug, by which two writers can lose committed data or
 /// damage the file (<https://sqlite.org/wal.html#the_wal_reset_bug>).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -109,6 +112,7 @@ impl Store {
             source,
         };
         let gate = Gate::of(dir.path()).map_err(denied)?;
+        leftovers::sweep(dir.path(), &gate);
         let passed = gate.pass().map_err(denied)?;
         create(dir, &path)?;
         let metadata = fs::metadata(&path).map_err(denied)?;
@@ -251,7 +255,7 @@ fn create(dir: &StateDir, path: &Path) -> Result<(), StoreError> {
     if fs::exists(path).unwrap_or(true) {
         return Ok(());
     }
-    let draft_name = format!("{DATABASE}.new-{:016x}", fastrand::u64(..));
+    let draft_name = format!("{DATABASE}{BEGUN}{:016x}", fastrand::u64(..));
     let draft = dir.path().join(&draft_name);
     let failed = |source| StoreError::Create {
         path: path.to_owned(),

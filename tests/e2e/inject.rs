@@ -20,9 +20,9 @@ const CALLS: [&str; 7] = [
     "unlink",
 ];
 
-/// Runs the program with `fault` injected at the `number`th call of each thread to `call` for a file
-/// of the state. The exit code; none if it was killed.
-fn run(home: &Home, arguments: &[&str], call: &str, fault: &str, number: u32) -> Option<i32> {
+/// Runs the program with `fault` injected at those calls of each thread to `call` for a file of the
+/// state: `3` is the third, `3+` each from the third on. The exit code; none if it was killed.
+fn run(home: &Home, arguments: &[&str], call: &str, fault: &str, when: &str) -> Option<i32> {
     let state = home.path(".local/state/importwatch");
     let program = home.command(arguments);
     let mut strace = Command::new("strace");
@@ -35,7 +35,7 @@ fn run(home: &Home, arguments: &[&str], call: &str, fault: &str, number: u32) ->
         )
         .args(["-f", "-qq", "-o", "/dev/null"])
         .args(["-e", &format!("trace={call}")])
-        .args(["-e", &format!("inject={call}:{fault}:when={number}")]);
+        .args(["-e", &format!("inject={call}:{fault}:when={when}")]);
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         strace.arg("-P").arg(state.join(name));
     }
@@ -78,7 +78,7 @@ fn an_add_that_dies_at_any_write_has_added_all_or_nothing() {
             let ids: Vec<String> = (0..3).map(|n| format!("{call}-{number}-{n}")).collect();
             let mut arguments = vec!["add", "--import", "all"];
             arguments.extend(ids.iter().map(String::as_str));
-            let code = run(&home, &arguments, call, "signal=KILL", number);
+            let code = run(&home, &arguments, call, "signal=KILL", &number.to_string());
             let listed = home.list(&["--pending"]);
             let is_listed = |id: &&String| listed.iter().any(|task| task["id"] == **id);
             let found = ids.iter().filter(is_listed).count();
@@ -119,7 +119,7 @@ async fn a_settle_that_dies_at_any_write_is_made_good() {
                 &["daemon", "--until-settled"],
                 call,
                 "signal=KILL",
-                number,
+                &number.to_string(),
             );
             if code == Some(0) {
                 break;
@@ -161,7 +161,7 @@ async fn a_disk_that_fails_at_any_write_loses_nothing() {
                 &["daemon", "--until-settled"],
                 call,
                 "error=EIO",
-                number,
+                &number.to_string(),
             );
             match code {
                 Some(5) => faults += 1,
@@ -184,4 +184,50 @@ async fn a_disk_that_fails_at_any_write_loses_nothing() {
     assert!(tasks.iter().all(|task| told(&home, task) >= 1));
     let log = home.log();
     assert!(!log.contains("set aside"), "a sound file is not set aside");
+}
+
+/// The disk that is read-only from some write on, as a kernel makes it that has seen it fail: the daemon
+/// says so once and ends with 5, so that the disk can be taken out of use and mended; the next daemon
+/// finds everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_turns_read_only_loses_nothing() {
+    let simulator = simulator().await;
+    let home = home(simulator.base_url().as_str());
+    let mut tasks = Vec::new();
+    let mut ends = 0;
+    for number in (1..).step_by(4) {
+        let task = format!("task-{number}");
+        let plan = Plan::ends(10, Duration::ZERO, Ending::Available);
+        let control = simulator.control();
+        control.change(|world| world.add(task.parse().unwrap(), plan));
+        assert_eq!(home.run(&["add", &task]).code, Some(0));
+        tasks.push(task);
+        let complaints = |log: &str| log.matches("importwatch: cannot ").count();
+        let before = complaints(&home.log());
+        let daemon = ["daemon", "--until-settled"];
+        let code = run(
+            &home,
+            &daemon,
+            "pwrite64",
+            "error=EROFS",
+            &format!("{number}+"),
+        );
+        let said = complaints(&home.log()) - before;
+        match code {
+            Some(5) => assert_eq!(said, 1, "write {number}: {}", home.log()),
+            Some(0) => break,
+            other => panic!("write {number}: {other:?}: {}", home.log()),
+        }
+        ends += 1;
+        // What can be read still is, and nothing is made up.
+        assert_eq!(home.list(&[]).len(), tasks.len());
+    }
+    println!("{ends} disks that turned read-only");
+    assert!(ends >= 3, "{ends}");
+    assert!(home.daemon(&["--until-settled"]).wait().success());
+    let listed = home.list(&["--settled"]);
+    assert_eq!(listed.len(), tasks.len());
+    assert!(listed.iter().all(|task| task["state"] == "available"));
+    assert!(tasks.iter().all(|task| told(&home, task) >= 1));
+    assert!(!home.log().contains("set aside"));
 }
