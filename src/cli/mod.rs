@@ -86,7 +86,7 @@ struct Arguments {
 struct Flags {
     #[arg(long, global = true, value_name = "FILE", help_heading = COMMON, help = CONFIG)]
     config: Option<PathBuf>,
-    /// Log more; twice for everything
+    /// Log each request; twice, each id and each step too
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = COMMON)]
     verbose: u8,
     /// Say nothing but errors

@@ -11,6 +11,7 @@ use crate::api::error::Error;
 use crate::clock;
 use crate::daemon::jobs::Request;
 use crate::daemon::state::{Daemon, WRITE_BEHIND};
+use crate::daemon::trace;
 use crate::notice::safe;
 use crate::outcome::{Pending, Verdict, judge};
 use crate::schedule::fault::Fault;
@@ -64,6 +65,7 @@ impl Daemon {
             found = answer.found.len(),
             "answered"
         );
+        trace::answer(&request.account, &request.ids, &answer);
         if self.causes.remove(&request.account).is_some() {
             tracing::info!(account = %request.account, "the account answers again");
         }

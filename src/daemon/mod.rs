@@ -12,6 +12,7 @@ mod recall;
 pub mod reload;
 mod state;
 mod status;
+mod trace;
 mod unread;
 
 use std::collections::{BTreeMap, HashMap};

@@ -20,7 +20,7 @@ use crate::daemon::listing::{Listing, Pruning};
 use crate::daemon::reload::{ListChange, Reloading};
 use crate::daemon::status::Report;
 use crate::daemon::unread::Unread;
-use crate::daemon::{End, ListSetup, Unwell};
+use crate::daemon::{End, ListSetup, Unwell, trace};
 use crate::notice::AccountNews;
 use crate::notice::channel::Channel;
 use crate::outcome::Settlement;
@@ -164,7 +164,7 @@ impl Daemon {
         self.tend(now);
         let mut until = self.look_at;
         while self.jobs.is_idle() {
-            match self.schedule.next_step(now) {
+            match self.next_step(now) {
                 Step::Sleep { until: wake } => {
                     until = until.min(wake);
                     break;
@@ -188,6 +188,12 @@ impl Daemon {
             listing_at,
         ];
         others.into_iter().flatten().fold(until, Instant::min)
+    }
+
+    fn next_step(&mut self, now: Instant) -> Step {
+        let step = self.schedule.next_step(now);
+        trace::step(&step);
+        step
     }
 
     /// What is to be done by the clock.
@@ -234,7 +240,7 @@ impl Daemon {
                     if settled.len() == MOST_SETTLED {
                         break;
                     }
-                    match self.schedule.next_step(now) {
+                    match self.next_step(now) {
                         Step::Settle {
                             id,
                             polls,
@@ -465,7 +471,7 @@ impl Daemon {
         while let step @ (Step::Settle { .. }
         | Step::Tell { .. }
         | Step::Remember { .. }
-        | Step::Learn { .. }) = self.schedule.next_step(now)
+        | Step::Learn { .. }) = self.next_step(now)
         {
             self.take(step, now);
         }

@@ -170,7 +170,7 @@ async fn the_key_is_nowhere() {
     search.look_at("daemon", &stage.home.run(&["daemon"]));
     stage.home.write("api-key", KEY);
     let log = stage.home.log();
-    for said in ["DEBUG", "task settled", "refused"] {
+    for said in ["TRACE", "step: poll", "DEBUG", "task settled", "refused"] {
         assert!(log.contains(said), "{said}: {log}");
     }
     println!(

@@ -394,3 +394,30 @@ async fn twenty_kills_lose_nothing() {
         0
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_v_shows_is_each_request_and_vv_each_id_too() {
+    let simulator = simulator().await;
+    let home = Home::new(simulator.base_url().as_str(), "");
+    for (flag, id, lines) in [("-v", "one", 0), ("-vv", "two", 1)] {
+        simulator.control().change(|world| {
+            let plan = Plan::ends(4, Duration::ZERO, Ending::Available);
+            world.add(id.parse().unwrap(), plan);
+        });
+        home.run(&["add", id]);
+        let before = home.log().len();
+        let daemon = home.daemon(&[flag, "--until-settled"]);
+        assert!(daemon.wait().success());
+        let log = &home.log()[before..];
+        assert!(log.contains(": answered account=default tasks=1 found=1"));
+        for said in [
+            format!("step: poll account=default tasks=1 ids={id}"),
+            format!("found account=default task={id} status=Available"),
+            format!("step: settle task={id} polls=1 outcome=available"),
+        ] {
+            let found = log.lines().filter(|line| line.contains(&said));
+            assert_eq!(found.count(), lines, "{said}: {log}");
+        }
+        assert_eq!(log.contains("TRACE"), lines == 1, "{log}");
+    }
+}
