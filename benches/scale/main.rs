@@ -48,15 +48,9 @@ fn measure(size: u32, idles: bool) -> Outcome<()> {
     listing(&program)?;
     program.pretend_polls(&ids)?;
     restarting(&program)?;
-    let decisions = decide::measure(&ids)?;
-    print("one decision, mean", &time(decisions.mean));
-    print(
-        "one decision, of a hundred the longest",
-        &time(decisions.most),
-    );
-    print("one decision, the longest", &time(decisions.longest));
-    print("taking an answer in, mean", &time(decisions.taking_in));
-    print("the schedule alone", &mib(decisions.resident_kib));
+    for with_progress in [false, true] {
+        deciding(&ids, with_progress)?;
+    }
     if idles {
         let (wakes, watched) = program.wake_ups()?;
         let minutes = watched.as_secs_f64() / 60.0;
@@ -100,6 +94,23 @@ fn restarting(program: &Program) -> Outcome<()> {
     print("  beside a bare SELECT", &ratio(ours, bare));
     print("resident, after some polls", &mib(resident));
     print("  and at its highest", &mib(peak));
+    Ok(())
+}
+
+fn deciding(ids: &[String], with_progress: bool) -> Outcome<()> {
+    let decisions = decide::measure(ids, with_progress)?;
+    let kind = if with_progress {
+        "with progress, "
+    } else {
+        "no progress, "
+    };
+    let print = |what: &str, figure: &str| print(&format!("{kind}{what}"), figure);
+    print("a decision, mean", &time(decisions.mean));
+    print("of a hundred the longest", &time(decisions.most));
+    print("the longest", &time(decisions.longest));
+    print("the first", &time(decisions.first));
+    print("an answer taken in, mean", &time(decisions.taking_in));
+    print("the schedule alone", &mib(decisions.resident_kib));
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use crate::schedule::memory::Memory;
 use crate::schedule::pacing::{Pacing, PacingError};
 use crate::schedule::policy::experience::Experience;
 use crate::schedule::policy::progress::Claims;
-use crate::schedule::roster::{Entry, Place, Roster};
+use crate::schedule::roster::{Entry, Key, Place, Roster};
 use crate::schedule::step::{Input, Parameters, PollId, Step, Watched};
 use crate::task::{Counts, TaskId};
 
@@ -76,6 +76,11 @@ impl Schedule {
             },
             last_poll: 0,
         })
+    }
+
+    /// Makes room for so many more watches. They can be taken in without, only not as quickly.
+    pub fn expect(&mut self, watches: usize) {
+        self.shared.roster.reserve(watches);
     }
 
     /// Takes in what happened at `now`, which must not be earlier than in any call before.
@@ -271,7 +276,7 @@ impl Schedule {
             .after(self.shared.delay(polls))
             .min(deadline.max(asked));
         let index = self.index(account);
-        let entry = Entry {
+        let mut entry = Entry {
             id,
             account: u32::try_from(index).unwrap_or(u32::MAX),
             polls,
@@ -279,24 +284,23 @@ impl Schedule {
             asked,
             began: began.min(asked),
             number: 0,
+            older: Key::MAX,
+            newer: Key::MAX,
             claims: Claims::default(),
             deadline,
             absences: 0,
-            absent_since: Instant::ZERO,
+            absent_since: 0,
             refused_before: false,
             apart: false,
             rows: Counts::default().into(),
             place: Place::Waiting,
         };
-        if let Some(key) = self.shared.roster.insert(entry)
-            && let Some(entry) = self.shared.roster.get_mut(key)
-        {
-            if let Some(percent) = progress {
-                entry
-                    .claims
-                    .take(asked.since(entry.began).as_secs_f64(), percent);
-            }
-            self.accounts[index].take_in(key, entry, now);
+        if let Some(percent) = progress {
+            let age = asked.since(entry.began).as_secs_f64();
+            entry.claims.take(age, percent);
+        }
+        if let Some(key) = self.shared.roster.insert(entry) {
+            self.accounts[index].take_in(key, now, &mut self.shared);
         }
     }
 

@@ -34,13 +34,17 @@ pub(super) struct Entry {
     pub(super) began: Instant,
     /// Its number among the watches of its account, in the order of adding.
     pub(super) number: u32,
+    /// The watches of its account that were added before and after it, of those that are left;
+    /// [`Key::MAX`] where there is none.
+    pub(super) older: Key,
+    pub(super) newer: Key,
     /// What its progress comes to.
     pub(super) claims: Claims,
     pub(super) deadline: Instant,
-    /// Readable answers in a row in which it was absent.
-    pub(super) absences: u32,
-    /// The account's answering time at the first of them.
-    pub(super) absent_since: Instant,
+    /// Readable answers in a row in which it was absent, as far as they are counted.
+    pub(super) absences: u8,
+    /// The account's answering time at the first of them, in tenths of a second.
+    pub(super) absent_since: u32,
     /// Whether it was refused alone, and another id of the account answered since.
     pub(super) refused_before: bool,
     /// Whether it brought nothing when it was asked alone, while others were answered: it is asked
@@ -145,14 +149,22 @@ impl Roster {
             return None;
         }
         let key = Key::try_from(self.entries.vacant_key()).ok()?;
+        if key == Key::MAX {
+            return None;
+        }
         self.entries.insert(entry);
         let (entries, hasher) = (&self.entries, &self.hasher);
-        self.by_id.insert_unique(hash, key, |&key| {
-            entries
-                .get(key as usize)
-                .map_or(0, |entry| hasher.hash_one(&entry.id))
-        });
+        self.by_id
+            .insert_unique(hash, key, |&key| hash_of(entries, hasher, key));
         Some(key)
+    }
+
+    /// Makes room for so many more, so that taking them in moves nothing.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.entries.reserve(more);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.by_id
+            .reserve(more, |&key| hash_of(entries, hasher, key));
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
@@ -163,6 +175,11 @@ impl Roster {
         }
         Some(entry)
     }
+}
+
+fn hash_of(entries: &Slab<Entry>, hasher: &RandomState, key: Key) -> u64 {
+    let entry = entries.get(key as usize);
+    entry.map_or(0, |entry| hasher.hash_one(&entry.id))
 }
 
 #[cfg(test)]

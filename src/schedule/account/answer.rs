@@ -18,7 +18,10 @@ use crate::task::TaskId;
 /// Good answers after which a lowered batch limit is doubled.
 const GOOD_ANSWERS: u32 = 10;
 /// Absences in a row that make a task missing, given the time.
-const ABSENCES: u32 = 3;
+const ABSENCES: u8 = 3;
+/// How exactly the time of an absence is kept.
+const TENTH: Duration = Duration::from_millis(100);
+const ALMOST_A_TENTH: Duration = Duration::from_nanos(99_999_999);
 
 impl Account {
     /// A readable answer came.
@@ -161,11 +164,13 @@ impl Account {
             return;
         };
         if entry.absences == 0 {
-            entry.absent_since = self.answering;
+            // Rounded up, so that it is not absent for longer than it was.
+            entry.absent_since = tenths(self.answering.after(ALMOST_A_TENTH));
         }
-        entry.absences += 1;
+        entry.absences = entry.absences.saturating_add(1);
         let counts = entry.rows.into();
-        let long = self.answering.since(entry.absent_since) >= shared.missing_after;
+        let absent = tenths(self.answering).saturating_sub(entry.absent_since);
+        let long = TENTH * absent >= shared.missing_after;
         let missing = long && entry.absences >= ABSENCES;
         if flight.sent_at >= entry.deadline {
             self.settle(key, Settlement::ours(Outcome::Expired, counts), shared);
@@ -198,4 +203,10 @@ impl Account {
         entry.place = Place::Waiting;
         self.waiting.insert((entry.due, key));
     }
+}
+
+/// Tenths of a second of an account's answering time: enough for thirteen years.
+fn tenths(answering: Instant) -> u32 {
+    let tenths = answering.since(Instant::ZERO).as_millis() / TENTH.as_millis();
+    u32::try_from(tenths).unwrap_or(u32::MAX)
 }

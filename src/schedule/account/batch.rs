@@ -22,7 +22,7 @@ impl Account {
         now: Instant,
         shared: &mut Shared,
     ) -> Vec<TaskId> {
-        let keys = self.choose(now, shared);
+        let (keys, ranks) = self.choose(now, shared);
         let mut ids = Vec::with_capacity(keys.len());
         for &key in &keys {
             if let Some(entry) = shared.roster.get_mut(key) {
@@ -37,7 +37,7 @@ impl Account {
         self.in_flight = Some(InFlight {
             poll,
             size: keys.len(),
-            ranks: self.ranks(&keys, shared),
+            ranks,
             keys,
             sent_at: now,
             is_outdated: false,
@@ -45,25 +45,34 @@ impl Account {
         ids
     }
 
-    fn choose(&mut self, now: Instant, shared: &mut Shared) -> Vec<Key> {
+    /// The watches to ask, and their ranks among the pending, by key.
+    fn choose(&mut self, now: Instant, shared: &mut Shared) -> (Vec<Key>, Vec<(Key, f64)>) {
+        let Some(keys) = self.choose_without_belief(now, shared) else {
+            return self.choose_by_belief(now, self.batch_limit(), shared);
+        };
+        let ranks = self.ranks(&keys, shared);
+        (keys, ranks)
+    }
+
+    /// The watches to ask where it is not for the belief to say.
+    fn choose_without_belief(&mut self, now: Instant, shared: &mut Shared) -> Option<Vec<Key>> {
         let limit = self.batch_limit();
         if let Some(inquiry) = &mut self.inquiry {
-            return inquiry
-                .next_part(limit, |parts| shared.random.usize(..parts.max(1)))
-                .unwrap_or_default();
+            let part = inquiry.next_part(limit, |parts| shared.random.usize(..parts.max(1)));
+            return Some(part.unwrap_or_default());
         }
         if self.health.asks_alone() {
-            return self.anyone(shared).into_iter().collect();
+            return Some(self.anyone(shared).into_iter().collect());
         }
         let apart = |key: Key| shared.roster.get(key).is_some_and(|entry| entry.apart);
         if let Some(&(due, first)) = self.waiting.first()
             && due <= now
             && apart(first)
         {
-            return vec![first];
+            return Some(vec![first]);
         }
         if matches!(shared.policy, Policy::Adaptive { .. }) {
-            return self.choose_by_belief(now, limit, shared);
+            return None;
         }
         let due = self.waiting.iter().take_while(|&&(due, _)| due <= now);
         let due = due.map(|&(_, key)| key).filter(|&key| !apart(key));
@@ -84,7 +93,7 @@ impl Account {
                 keys.push(key);
             }
         }
-        keys
+        Some(keys)
     }
 
     /// Any of those that wait. Not the ones in front alone: what holds the account up may fill those.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::schedule::account::ranks::{Ranks, count};
 use crate::schedule::account::{Account, Shared};
 use crate::schedule::policy::belief::{Belief, Prospect, Seen, Sight};
 use crate::schedule::policy::effort::Effort;
@@ -15,7 +16,7 @@ use crate::schedule::policy::experience::Experience;
 use crate::schedule::policy::when::{Question, when};
 use crate::schedule::policy::whom::best;
 use crate::schedule::policy::{Policy, instant, seconds};
-use crate::schedule::roster::{Entry, Key, Place};
+use crate::schedule::roster::{Entry, Key, Place, Roster};
 
 /// Of so many watches all come into question.
 const FEW: usize = 1024;
@@ -35,23 +36,37 @@ const CHEAPEST: f64 = 0.01;
 pub(in crate::schedule) struct Mind {
     pub(super) belief: Belief,
     pub(super) effort: Effort,
-    /// All watches of the account, in the order of adding.
-    order: BTreeSet<(u32, Key)>,
-    last_number: u32,
+    ranks: Ranks,
     /// The watches whose end their progress predicts, by when.
-    predicted: BTreeSet<(Instant, Key)>,
+    predicted: BTreeSet<(Quarter, Key)>,
     /// Whether it was known how long tasks take when there last was something to do.
     has_history: bool,
     /// Ends that were seen since the experience was last given out to be kept.
     unkept: f64,
     /// When the next request is worth it; `None` where that has to be found out.
     plan: Option<Instant>,
+    /// The watches that came into question when it was found out, which are the same as long as the
+    /// plan holds; none where there was no question.
+    considered: Candidates,
 }
+
+/// Watches that come into question, each once.
+#[derive(Debug, Clone, Default)]
+struct Candidates {
+    keys: Vec<Key>,
+    prospects: Vec<Prospect>,
+}
+
+/// Quarters of a second since the first instant: near enough to find those that end first, and a
+/// million of them take half the room.
+type Quarter = u32;
 
 impl Mind {
     /// Something has changed: when to ask has to be found out anew.
     pub(super) fn doubt(&mut self) {
         self.plan = None;
+        self.considered.keys.clear();
+        self.considered.prospects.clear();
     }
 
     /// When the next request is worth it, as far as that has been found out.
@@ -67,17 +82,17 @@ impl Mind {
         self.has_history = self.belief.experience().table.total() >= KNOWN;
     }
 
-    /// Numbers a watch that is added.
-    pub(super) fn add(&mut self, key: Key, entry: &mut Entry) {
-        self.last_number = self.last_number.saturating_add(1);
-        entry.number = self.last_number;
-        self.order.insert((entry.number, key));
-        self.predict(key, entry);
+    /// Takes in a watch that is added.
+    pub(super) fn add(&mut self, key: Key, roster: &mut Roster) {
+        self.ranks.push(key, roster);
+        if let Some(entry) = roster.get(key) {
+            self.predict(key, entry);
+        }
     }
 
-    /// Forgets a watch.
-    pub(super) fn remove(&mut self, key: Key, entry: &Entry) {
-        self.order.remove(&(entry.number, key));
+    /// Forgets a watch that has just left the roster.
+    pub(super) fn remove(&mut self, key: Key, entry: &Entry, roster: &mut Roster) {
+        self.ranks.remove(entry, roster);
         self.unpredict(key, entry);
     }
 
@@ -101,19 +116,10 @@ impl Mind {
         }
     }
 
-    /// The rank that a watch has among the pending if as many are gone everywhere.
-    fn rank(&self, number: u32) -> f64 {
-        let (Some(&(first, _)), Some(&(last, _))) = (self.order.first(), self.order.last()) else {
-            return 0.0;
-        };
-        let numbers = f64::from(last - first).max(1.0);
-        f64::from(number.saturating_sub(first)) / numbers * (count(self.order.len()) - 1.0)
-    }
-
     /// Takes over what an earlier run has learnt.
     pub(in crate::schedule) fn recall(&mut self, experience: Experience) {
         self.belief.recall(experience);
-        self.plan = None;
+        self.doubt();
     }
 
     /// What is learnt that will serve the next run.
@@ -122,14 +128,41 @@ impl Mind {
     }
 }
 
-fn predicted_end(entry: &Entry) -> Option<Instant> {
+fn predicted_end(entry: &Entry) -> Option<Quarter> {
     let age = entry.claims.predicted_end()?;
-    Some(instant(seconds(entry.began) + age))
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and what is too large for it saturates"
+    )]
+    let at = ((seconds(entry.began) + age) * 4.0) as Quarter;
+    Some(at)
 }
 
-/// A number of watches, which is far below where floating point becomes coarse.
-fn count(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+impl Candidates {
+    /// Takes in those of some watches, with their ranks, that may be asked.
+    fn extend<'a>(
+        &mut self,
+        belief: &Belief,
+        watches: impl IntoIterator<Item = (Key, &'a Entry, f64)>,
+    ) {
+        for (key, entry, rank) in watches {
+            if entry.place == Place::Waiting && !entry.apart {
+                self.keys.push(key);
+                self.prospects.push(belief.prospect(&entry.sight(rank)));
+            }
+        }
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(Key, &Prospect) -> bool) {
+        let all = std::mem::take(self);
+        for (key, prospect) in all.keys.into_iter().zip(all.prospects) {
+            if keep(key, &prospect) {
+                self.keys.push(key);
+                self.prospects.push(prospect);
+            }
+        }
+    }
 }
 
 impl Entry {
@@ -197,15 +230,11 @@ impl Account {
             self.mind.plan = Some(end);
             return;
         }
-        let prospects: Vec<Prospect> = self
-            .candidates(shared)
-            .into_iter()
-            .map(|(_, prospect)| prospect)
-            .collect();
+        self.mind.considered = self.candidates(shared);
         let question = Question {
             belief: &self.mind.belief,
             effort: &self.mind.effort,
-            prospects: &prospects,
+            prospects: &self.mind.considered.prospects,
             batch: self.batch_limit(),
             batches: self.batches(),
             price: self.price(price, now),
@@ -215,41 +244,88 @@ impl Account {
         self.mind.plan = Some(instant(at).max(now).min(end));
     }
 
-    /// The watches that come into question, each once.
-    fn candidates(&self, shared: &Shared) -> Vec<(Key, Prospect)> {
-        let all = self.mind.order.len();
+    fn candidates(&self, shared: &Shared) -> Candidates {
+        let Mind { belief, ranks, .. } = &self.mind;
+        let Shared { roster, .. } = shared;
         let front = FRONT.max(BATCHES * self.batch_limit());
-        let mut found: Vec<(Key, Option<f64>)> = Vec::new();
-        let in_order = self.mind.order.iter().zip(0_u32..);
-        let in_order = in_order.map(|(&(_, key), rank)| (key, Some(f64::from(rank))));
-        if all <= FEW.max(front) {
-            found.extend(in_order);
-        } else {
-            found.extend(in_order.take(front));
-            let unranked = |key| (key, None);
-            let longest = self.waiting.iter().map(|&(_, key)| key);
-            found.extend(longest.take(front).map(unranked));
-            let newest = self.mind.order.iter().rev().map(|&(_, key)| key);
-            found.extend(newest.take(front / 2).map(unranked));
-            if self.mind.belief.trusts_progress() {
-                let ending = self.mind.predicted.iter().map(|&(_, key)| key);
-                found.extend(ending.take(front).map(unranked));
-            }
-            found.sort_unstable_by_key(|&(key, rank)| (key, rank.is_none()));
-            found.dedup_by_key(|&mut (key, _)| key);
+        let scale = ranks.scale(roster);
+        let in_order = ranks.oldest_first(roster).zip(0_u32..);
+        let in_order = in_order.map(|((key, entry), rank)| (key, entry, f64::from(rank)));
+        let mut found = Candidates::default();
+        if ranks.len() <= FEW.max(front) {
+            found.extend(belief, in_order);
+            return found;
         }
-        let fits = |entry: &&Entry| entry.place == Place::Waiting && !entry.apart;
-        let found = found.into_iter().filter_map(|(key, rank)| {
-            let entry = shared.roster.get(key).filter(fits)?;
-            let rank = rank.unwrap_or_else(|| self.mind.rank(entry.number));
-            Some((key, self.mind.belief.prospect(&entry.sight(rank))))
-        });
-        found.collect()
+        let mut sightings: Vec<(Key, &Entry, f64)> = in_order.take(front).collect();
+        let mut others: Vec<Key> = Vec::new();
+        others.extend(self.waiting.iter().map(|&(_, key)| key).take(front));
+        let newest = ranks.newest_first(roster).map(|(key, _)| key);
+        others.extend(newest.take(front / 2));
+        if belief.trusts_progress() {
+            let ending = self.mind.predicted.iter().map(|&(_, key)| key);
+            others.extend(ending.take(front));
+        }
+        others.sort_unstable();
+        others.dedup();
+        let last_in_front = sightings.last().map_or(0, |(_, entry, _)| entry.number);
+        sightings.extend(others.into_iter().filter_map(|key| {
+            let entry = roster.get(key)?;
+            let is_new = entry.number > last_in_front;
+            is_new.then(|| (key, entry, scale.rank(entry.number)))
+        }));
+        found.extend(belief, sightings);
+        found
     }
 
     /// Chooses whom to ask: who has waited for as long as a watch may, which is few of them unless a
-    /// deadline has passed, and then those about whom asking would end the most waiting.
-    pub(super) fn choose_by_belief(&self, now: Instant, limit: usize, shared: &Shared) -> Vec<Key> {
+    /// deadline has passed, and then those about whom asking would end the most waiting. Tells their
+    /// ranks as well, by key.
+    pub(super) fn choose_by_belief(
+        &mut self,
+        now: Instant,
+        limit: usize,
+        shared: &Shared,
+    ) -> (Vec<Key>, Vec<(Key, f64)>) {
+        let overdue = self.overdue(now, limit, shared);
+        let mut considered = std::mem::take(&mut self.mind.considered);
+        if considered.keys.is_empty() {
+            considered = self.candidates(shared);
+        }
+        let mut ranks = Vec::with_capacity(limit);
+        if !overdue.is_empty() {
+            considered.retain(|key, prospect| {
+                let is_other = overdue.binary_search(&key).is_err();
+                if !is_other {
+                    ranks.push((key, prospect.rank()));
+                }
+                is_other
+            });
+            ranks.sort_unstable_by_key(|&(key, _)| key);
+            let missed: Vec<Key> = overdue
+                .iter()
+                .copied()
+                .filter(|key| ranks.binary_search_by_key(key, |&(key, _)| key).is_err())
+                .collect();
+            ranks.extend(self.ranks(&missed, shared));
+        }
+        let mut keys = overdue;
+        let most = limit - keys.len();
+        for index in best(&self.mind.belief, &considered.prospects, most, seconds(now)) {
+            let key = considered.keys[index];
+            keys.push(key);
+            ranks.push((key, considered.prospects[index].rank()));
+        }
+        if keys.is_empty() {
+            keys.extend(self.waiting.first().map(|&(_, key)| key));
+            ranks = self.ranks(&keys, shared);
+        }
+        ranks.sort_unstable_by_key(|&(key, _)| key);
+        (keys, ranks)
+    }
+
+    /// Who has waited for as long as a watch may, at most a quarter of `limit`, and who is past its
+    /// deadline, by key.
+    fn overdue(&self, now: Instant, limit: usize, shared: &Shared) -> Vec<Key> {
         let stretch = self.stretch(shared);
         let reserved = (limit / 4).max(1);
         let mut keys: Vec<Key> = Vec::new();
@@ -266,21 +342,10 @@ impl Account {
             overdue += usize::from(!past_deadline);
             keys.push(key);
             if keys.len() == limit {
-                return keys;
+                break;
             }
         }
         keys.sort_unstable();
-        let (others, prospects): (Vec<Key>, Vec<Prospect>) = self
-            .candidates(shared)
-            .into_iter()
-            .filter(|(key, _)| keys.binary_search(key).is_err())
-            .unzip();
-        let most = limit - keys.len();
-        let chosen = best(&self.mind.belief, &prospects, most, seconds(now));
-        keys.extend(chosen.into_iter().map(|index| others[index]));
-        if keys.is_empty() {
-            keys.extend(self.waiting.first().map(|&(_, key)| key));
-        }
         keys
     }
 
@@ -301,16 +366,22 @@ impl Account {
         Some(kept)
     }
 
-    /// The ranks of watches that are about to be asked.
+    /// The ranks of watches that are about to be asked, by key.
     pub(super) fn ranks(&self, keys: &[Key], shared: &Shared) -> Vec<(Key, f64)> {
+        let scale = self.mind.ranks.scale(&shared.roster);
         let mut ranks: Vec<(Key, f64)> = keys
             .iter()
-            .filter_map(|&key| Some((key, self.mind.rank(shared.roster.get(key)?.number))))
+            .filter_map(|&key| Some((key, scale.rank(shared.roster.get(key)?.number))))
             .collect();
         ranks.sort_unstable_by_key(|&(key, _)| key);
         // Those in front are known better.
-        let front = self.mind.order.iter().take(FEW).zip(0_u32..);
-        for (&(_, key), rank) in front {
+        let front = self
+            .mind
+            .ranks
+            .oldest_first(&shared.roster)
+            .take(FEW)
+            .zip(0_u32..);
+        for ((key, _), rank) in front {
             if let Ok(index) = ranks.binary_search_by_key(&key, |&(key, _)| key) {
                 ranks[index].1 = f64::from(rank);
             }

@@ -8,6 +8,7 @@ mod answer;
 mod batch;
 mod inquiry;
 mod mind;
+mod ranks;
 mod refusal;
 mod trouble;
 
@@ -187,15 +188,17 @@ impl Account {
     }
 
     /// Takes in a watch that has just come onto the roster.
-    pub(super) fn take_in(&mut self, key: Key, entry: &mut Entry, now: Instant) {
+    pub(super) fn take_in(&mut self, key: Key, now: Instant, shared: &mut Shared) {
         if self.watches == 0 {
             self.mind.start(now);
         }
         self.count_effort(now);
         self.watches += 1;
-        self.fresh.push((entry.due, key));
-        self.mind.add(key, entry);
+        self.mind.add(key, &mut shared.roster);
         self.mind.doubt();
+        if let Some(entry) = shared.roster.get(key) {
+            self.fresh.push((entry.due, key));
+        }
     }
 
     /// Has the watches that have just come wait with the others. Many are sorted and put there as a
@@ -218,7 +221,7 @@ impl Account {
     pub(super) fn forget(&mut self, key: Key, entry: &Entry, now: Instant, shared: &mut Shared) {
         self.count_effort(now);
         self.watches -= 1;
-        self.mind.remove(key, entry);
+        self.mind.remove(key, entry, &mut shared.roster);
         self.mind.doubt();
         match entry.place {
             Place::Waiting => {
@@ -279,7 +282,7 @@ impl Account {
             return;
         };
         self.watches -= 1;
-        self.mind.remove(key, &entry);
+        self.mind.remove(key, &entry, &mut shared.roster);
         shared.ready.push_back(Step::Settle {
             id: entry.id,
             polls: entry.polls.saturating_add(1),

@@ -67,7 +67,7 @@ impl Prospect {
         latest.reduce(f64::max)
     }
 
-    pub(super) fn rank(&self) -> f64 {
+    pub(in crate::schedule) fn rank(&self) -> f64 {
         self.rank
     }
 }

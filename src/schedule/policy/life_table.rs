@@ -149,23 +149,38 @@ impl LifeTable {
     }
 }
 
-/// The class of an age.
+/// The class of an age. Its octave stands in the bits of the number: a logarithm takes several times as
+/// long, and a decision asks for some thousands of classes.
 fn bucket(age: f64) -> usize {
     if age < FIRST {
         return 0;
     }
-    let quarter_octaves = (age / FIRST).log2() * 4.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and what is too large for an index saturates"
-    )]
-    let index = quarter_octaves as usize;
-    let bucket = (index + 1).min(BUCKETS - 1);
-    // A logarithm may err by a hair at an edge.
-    if age < EDGES[bucket] {
-        bucket - 1
-    } else {
-        bucket
+    let exponent = usize::try_from((age / FIRST).to_bits() >> 52).unwrap_or(usize::MAX);
+    let begin = exponent.saturating_sub(1023).saturating_mul(4) + 1;
+    let octave = EDGES.get(begin..).unwrap_or_default();
+    // The edges have been multiplied up, and may be off an octave's beginning by a hair.
+    let passed = octave.iter().take(5).take_while(|&&edge| age >= edge);
+    (begin + passed.count()).min(BUCKETS) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_of_an_age_is_the_last_that_begins_before_it() {
+        let slow = |age: f64| EDGES.iter().rposition(|&edge| age >= edge).unwrap_or(0);
+        for step in 0..4000 {
+            let age = 0.2 * 1.01_f64.powi(step);
+            assert_eq!(bucket(age), slow(age), "{age}");
+        }
+        for &edge in EDGES.iter() {
+            for age in [edge.next_down(), edge, edge.next_up()] {
+                assert_eq!(bucket(age), slow(age), "{age}");
+            }
+        }
+        for age in [0.0, -1.0, f64::INFINITY] {
+            assert_eq!(bucket(age), slow(age), "{age}");
+        }
     }
 }
