@@ -15,7 +15,7 @@ use crate::account::AccountName;
 use crate::clock::{self, Instant};
 use crate::daemon::ListSetup;
 use crate::daemon::jobs::Job;
-use crate::daemon::state::Daemon;
+use crate::daemon::state::{Daemon, PRUNE_INTERVAL};
 use crate::store::add::{Add, ImportChoice};
 use crate::store::changes::Seq;
 use crate::watchlist::ids::Found;
@@ -280,8 +280,13 @@ impl Daemon {
         }
     }
 
-    /// Begins to let go of what is old.
-    pub(super) fn prune(&mut self) {
+    /// Begins to let go of what is old where it is time for that. To be called when there is nothing else
+    /// to do: looking for it takes as long as reading the watch list, which at a start comes first.
+    pub(super) fn prune_in_time(&mut self, now: Instant) {
+        if !self.loaded || self.prune_at > now {
+            return;
+        }
+        self.prune_at = now.after(PRUNE_INTERVAL);
         match &mut self.listing {
             Some(listing) => listing.wants_all = true,
             None => self.prune_all_but(Listed::default()),

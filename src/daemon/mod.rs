@@ -215,7 +215,9 @@ pub async fn serve(
         recalled.tell(&mut schedule, clock::now());
         clients.insert(account.name, account.client);
     }
-    let report = Report::new(setup.systemd, store.standing_of_pending()?, clock::now());
+    let standing = store.standing_of_pending()?;
+    schedule.expect(usize::try_from(standing.pending).unwrap_or_default());
+    let report = Report::new(setup.systemd, standing, clock::now());
     let store = Arc::new(Mutex::new(store));
     let NoticeSetup {
         notifiers, manners, ..

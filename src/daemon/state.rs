@@ -39,7 +39,7 @@ const LOOK_INTERVAL: Duration = Duration::from_mins(1);
 /// How long answers that left tasks pending are gathered before they are written.
 pub(super) const WRITE_BEHIND: Duration = Duration::from_secs(10);
 /// How often what is old is let go.
-const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+pub(super) const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 /// How long the polls under way may take at the end. A daemon that takes over waits no more than two
 /// seconds for all of it.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ pub(super) struct Daemon {
     /// The store's version when it was last looked at.
     version: Option<i64>,
     look_at: Instant,
-    prune_at: Instant,
+    pub(super) prune_at: Instant,
     /// Answers that left tasks pending, not written yet, and when they are.
     pub(super) noted: HashMap<TaskId, Polled>,
     pub(super) note_at: Option<Instant>,
@@ -173,6 +173,9 @@ impl Daemon {
                 step => self.take(step, now),
             }
         }
+        if self.jobs.is_idle() {
+            self.prune_in_time(now);
+        }
         self.report(now);
         self.jobs.start(now);
         self.relist(now);
@@ -207,10 +210,6 @@ impl Daemon {
         }
         if self.note_at.is_some_and(|at| at <= now) {
             self.note();
-        }
-        if self.prune_at <= now {
-            self.prune_at = now.after(PRUNE_INTERVAL);
-            self.prune();
         }
     }
 
