@@ -17,6 +17,7 @@ mod api_tls;
 mod check;
 mod command;
 mod completing;
+mod crowd;
 mod daemon;
 mod demo;
 mod gate;

@@ -180,7 +180,7 @@ fn a_pipe_that_breaks_is_no_error() {
 }
 
 /// Runs it in a shell that has closed some of its files.
-fn closed(home: &Home, arguments: &str, redirections: &str) -> (Option<i32>, String) {
+pub(crate) fn closed(home: &Home, arguments: &str, redirections: &str) -> (Option<i32>, String) {
     let program = home.command(&[]);
     let script = format!(
         "exec {} {arguments} {redirections}",
@@ -254,7 +254,7 @@ async fn a_daemon_without_files_settles_all_the_same() {
 
 /// The same command with the system's own answer to an interrupt: whoever runs the tests in the
 /// background may have had all of them ignore it.
-fn heeding(command: &Command) -> Command {
+pub(crate) fn heeding(command: &Command) -> Command {
     let mut heeding = Command::new("env");
     heeding.env_clear().arg("--default-signal=INT");
     let environment = command.get_envs();
