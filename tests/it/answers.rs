@@ -23,21 +23,6 @@ pub(crate) fn home(server: &Simulator) -> Home {
     Home::new(server.base_url().as_str(), "")
 }
 
-/// Waits until `is_so`.
-pub(crate) async fn until(home: &Home, what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..6_000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{what}: not after 6,000 looks\n{}", home.log());
-}
-
-pub(crate) fn count(home: &Home, text: &str) -> usize {
-    home.log().matches(text).count()
-}
-
 /// Waits until the server was asked `more` times more.
 async fn asked(server: &Simulator, more: u64) {
     let before = server.control().requests().len() as u64;
@@ -150,23 +135,24 @@ async fn what_says_nothing_of_a_task_is_no_outcome_of_it() {
     while left > 0 {
         let daemon = home.daemon(&[]);
         asked(&server, 1).await;
-        until(&home, "it has been read", || {
+        home.until("it has been read", || {
             let now = server.control().change(|world| world.next_faults.len());
             now < left
         })
         .await;
+        daemon.signal("TERM");
+        assert_eq!(daemon.wait().code(), Some(0), "{}", home.log());
+        // It may have asked once more before it ended.
         left = server.control().change(|world| world.next_faults.len());
         let (name, _) = &bodies[bodies.len() - left - 1];
-        daemon.signal("TERM");
-        assert_eq!(daemon.wait().code(), Some(0), "{name}");
         if left > 0 {
             assert_eq!(home.list(&[])[0]["state"], "pending", "{name}");
-            assert_eq!(count(&home, "task settled"), 0, "{name}");
+            assert_eq!(home.count("task settled"), 0, "{name}");
         }
     }
     assert!(home.daemon(&["--until-settled"]).wait().success());
     assert_eq!(home.list(&[])[0]["state"], "available");
-    assert_eq!(count(&home, "task settled"), 1);
+    assert_eq!(home.count("task settled"), 1);
 }
 
 /// Some entries of an answer cannot be read, and contradict each other, and nobody asked for others:
@@ -193,7 +179,7 @@ async fn what_cannot_be_read_spoils_no_other_and_is_said_once() {
     }
     assert_eq!(home.run_with(&["add", "-"], &ids).code, Some(0));
     let daemon = home.daemon(&[]);
-    until(&home, "the good ones settle", || {
+    home.until("the good ones settle", || {
         home.list(&["--settled"]).len() == 20
     })
     .await;
@@ -205,24 +191,23 @@ async fn what_cannot_be_read_spoils_no_other_and_is_said_once() {
         41,
         "what nobody asked for is not there"
     );
-    assert_eq!(count(&home, "cannot be read"), 1, "{}", home.log());
+    assert_eq!(home.count("cannot be read"), 1, "{}", home.log());
     server.control().change(|world| {
         world.add(id("twice"), ended(Ending::Available));
         for number in 0..20 {
             world.add(id(&format!("bad-{number}")), ended(Ending::Available));
         }
     });
-    until(&home, "all settle", || home.list(&["--pending"]).is_empty()).await;
+    home.until("all settle", || home.list(&["--pending"]).is_empty())
+        .await;
     // An event follows its outcome: it may be on its way still.
-    until(&home, "all are told of", || {
-        count(&home, "task settled") >= 41
-    })
-    .await;
+    home.until("all are told of", || home.count("task settled") >= 41)
+        .await;
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
-    assert_eq!(count(&home, "cannot be read"), 1, "{}", home.log());
-    assert_eq!(count(&home, "can be read again"), 1, "{}", home.log());
-    assert_eq!(count(&home, "task settled"), 41);
+    assert_eq!(home.count("cannot be read"), 1, "{}", home.log());
+    assert_eq!(home.count("can be read again"), 1, "{}", home.log());
+    assert_eq!(home.count("task settled"), 41);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,10 +229,8 @@ async fn a_task_that_was_pending_then_absent_then_back_is_not_missing() {
         world.add(id("a"), ended(Ending::Available));
         world.add(id("other"), ended(Ending::Available));
     });
-    until(&home, "both settle", || {
-        home.list(&["--settled"]).len() == 2
-    })
-    .await;
+    home.until("both settle", || home.list(&["--settled"]).len() == 2)
+        .await;
     for task in home.list(&[]) {
         assert_eq!(task["state"], "available");
     }
@@ -304,8 +287,8 @@ async fn a_gateway_that_refuses_everything_refuses_no_id() {
     let daemon = home.daemon(&[]);
     assert!(server.control().received(12).await);
     assert_eq!(home.list(&["--pending"]).len(), 300);
-    assert_eq!(count(&home, "task settled"), 0);
-    assert_eq!(count(&home, "the poll was refused"), 1, "{}", home.log());
+    assert_eq!(home.count("task settled"), 0);
+    assert_eq!(home.count("the poll was refused"), 1, "{}", home.log());
     daemon.signal("TERM");
     daemon.wait();
     server.control().change(|world| world.fault = None);

@@ -7,7 +7,7 @@ use importwatch::simulator::fault::Fault;
 use importwatch::simulator::world::{Ending, Plan};
 use importwatch::task::{FailDetail, RowField};
 
-use crate::answers::{count, home, id, until};
+use crate::answers::{home, id};
 use crate::program::simulator;
 use crate::support::{MOST_MEMORY, note_memory};
 
@@ -45,7 +45,8 @@ async fn a_hundred_tasks_with_a_thousand_failed_rows_each_fit_into_little_memory
     });
     home.run_with(&["add", "-"], &ids);
     let daemon = home.daemon(&[]);
-    until(&home, "all settle", || count(&home, "task settled") == 100).await;
+    home.until("all settle", || home.count("task settled") == 100)
+        .await;
     let peak = daemon.peak_memory();
     note_memory(peak, "a hundred thousand failed rows");
     assert!(peak <= MOST_MEMORY, "{peak} KiB");
@@ -149,10 +150,10 @@ async fn the_worst_answers_fit_into_little_memory() {
         let daemon = home.daemon(&[]);
         let is_read = || {
             // The next request is sent when the last answer has been taken in.
-            let settled = count(&home, "task settled");
+            let settled = home.count("task settled");
             server.control().requests().len() >= 2 && settled <= 1 || settled == 100
         };
-        until(&home, name, is_read).await;
+        home.until(name, is_read).await;
         daemon.signal("STOP");
         let peak = daemon.peak_memory();
         note_memory(peak, name);

@@ -7,7 +7,7 @@ use importwatch::simulator::fault::Fault;
 use importwatch::simulator::world::{Ending, Plan};
 use serde_json::{Value, json};
 
-use crate::answers::{count, ended, id, until};
+use crate::answers::{ended, id};
 use crate::answers_memory::detail;
 use crate::program::{Home, simulator};
 
@@ -70,9 +70,10 @@ async fn nothing_printed_is_obeyed_by_a_terminal() {
         ids.push_str("odd\n");
         home.run_with(&["add", "--import", "products", "-"], &ids);
         let daemon = home.daemon(&[]);
-        until(&home, "all settle", || home.list(&["--pending"]).len() == 1).await;
-        until(&home, "the odd one is mentioned", || {
-            count(&home, "a status that is not known yet") == 1
+        home.until("all settle", || home.list(&["--pending"]).len() == 1)
+            .await;
+        home.until("the odd one is mentioned", || {
+            home.count("a status that is not known yet") == 1
         })
         .await;
         daemon.signal("TERM");

@@ -23,6 +23,15 @@ use crate::support::{MOST_MEMORY, note_memory};
 const SILENT: &str = "the account does not answer; the poll is tried again";
 const TOO_MUCH: &str = "the poll was refused; asking about fewer tasks at once";
 
+/// How long the program waits for an answer.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// For what comes, so that a slow machine is not taken for a silent server.
+    Long,
+    /// Not for what never comes.
+    Short,
+}
+
 /// What goes wrong.
 enum Wrong {
     /// The port refuses connections.
@@ -36,17 +45,26 @@ enum Wrong {
 struct Case {
     name: &'static str,
     https: bool,
+    patience: Patience,
     wrong: Wrong,
     /// The log's event, and what is part of its cause.
     event: &'static str,
     cause: &'static str,
 }
 
+/// A server that is silent in the end.
+fn silent(name: &'static str, wrong: Wrong) -> Case {
+    Case {
+        patience: Patience::Short,
+        ..case(name, wrong, SILENT, "no whole answer")
+    }
+}
+
 fn case(name: &'static str, wrong: Wrong, event: &'static str, cause: &'static str) -> Case {
-    let https = false;
     Case {
         name,
-        https,
+        https: false,
+        patience: Patience::Long,
         wrong,
         event,
         cause,
@@ -75,12 +93,11 @@ fn bomb() -> Fault {
 
 fn plain_cases() -> Vec<Case> {
     use Wrong::{Answer, Refused, Way as By};
-    let slow = "no whole answer";
     let broken = "broke off or is not HTTP";
     vec![
         case("refused", Refused, SILENT, "refuses connections"),
         case("shut", By(Way::Shut), SILENT, broken),
-        case("mute", By(Way::Mute), SILENT, slow),
+        silent("mute", By(Way::Mute)),
         case("reset before", Answer(Fault::Reset), SILENT, broken),
         case(
             "reset in the body",
@@ -88,19 +105,9 @@ fn plain_cases() -> Vec<Case> {
             SILENT,
             broken,
         ),
-        case(
-            "stall in the body",
-            Answer(Fault::StallInBody),
-            SILENT,
-            slow,
-        ),
-        case("no answer", Answer(Fault::Hang), SILENT, slow),
-        case(
-            "drip",
-            Answer(Fault::Drip(Duration::from_millis(500))),
-            SILENT,
-            slow,
-        ),
+        silent("stall in the body", Answer(Fault::StallInBody)),
+        silent("no answer", Answer(Fault::Hang)),
+        silent("drip", Answer(Fault::Drip(Duration::from_millis(500)))),
         case("not HTTP", Answer(Fault::Garbage), SILENT, broken),
         case("a body that is cut off", By(Way::CutOff), SILENT, broken),
         case(
@@ -161,7 +168,10 @@ fn tls_cases(authority: &Authority) -> Vec<Case> {
         ),
         case("plain text on a TLS port", By(Way::Page), SILENT, "TLS"),
         case("shut in the handshake", By(Way::Shut), SILENT, ""),
-        case("mute in the handshake", By(Way::Mute), SILENT, ""),
+        Case {
+            patience: Patience::Short,
+            ..case("mute in the handshake", By(Way::Mute), SILENT, "")
+        },
     ];
     for case in &mut cases {
         case.https = true;
@@ -169,32 +179,21 @@ fn tls_cases(authority: &Authority) -> Vec<Case> {
     cases
 }
 
-fn home(gate: &Gate, authority: &Authority, https: bool) -> Home {
+fn home(gate: &Gate, authority: &Authority, https: bool, patience: Patience) -> Home {
     let (scheme, port) = (if https { "https" } else { "http" }, gate.port);
+    let (connect, request) = match patience {
+        Patience::Long => ("2m", "2m"),
+        Patience::Short => ("1s", "2s"),
+    };
     let home = Home::new("http://localhost", "");
     home.write("ca.pem", &authority.pem());
     home.settings(&format!(
         "[accounts.default]\nbase_url = \"{scheme}://localhost:{port}\"\nca_file = \"ca.pem\"\n\
         api_key_file = \"api-key\"\nrequests_per_minute = 6000\n\
         [poll]\ninitial_interval = \"20ms\"\nmax_interval = \"200ms\"\n\
-        connect_timeout = \"1s\"\nrequest_timeout = \"2s\"\n"
+        connect_timeout = \"{connect}\"\nrequest_timeout = \"{request}\"\n"
     ));
     home
-}
-
-/// Waits until the log has this.
-#[track_caller]
-fn logged(home: &Home, text: &str) -> impl Future<Output = ()> {
-    let place = std::panic::Location::caller();
-    async move {
-        for _ in 0..6_000 {
-            if home.log().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{place}: never in the log: {text}\n{}", home.log());
-    }
 }
 
 /// Everything that the program keeps.
@@ -214,10 +213,6 @@ fn has_key(bytes: &[u8]) -> bool {
     bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes())
 }
 
-fn count(home: &Home, text: &str) -> usize {
-    home.log().matches(text).count()
-}
-
 fn small(daemon: &Daemon, name: &str) -> u64 {
     let peak = daemon.peak_memory();
     assert!(peak <= MOST_MEMORY, "{name}: {peak} KiB");
@@ -228,7 +223,11 @@ fn small(daemon: &Daemon, name: &str) -> u64 {
 /// daemon took, in KiB.
 async fn play(case: Case, authority: &Authority) -> u64 {
     let Case {
-        name, https, event, ..
+        name,
+        https,
+        patience,
+        event,
+        ..
     } = case;
     let server = simulator().await;
     let control = server.control();
@@ -252,10 +251,10 @@ async fn play(case: Case, authority: &Authority) -> u64 {
             gate.open(good());
         }
     }
-    let home = home(&gate, authority, https);
+    let home = home(&gate, authority, https, patience);
     assert_eq!(home.run(&["add", "task"]).code, Some(0), "{name}");
     let daemon = home.daemon(&[]);
-    logged(&home, event).await;
+    home.logged(event).await;
     // It goes on being tried, and the first time is not the last.
     let asked = || gate.taken() + control.requests().len() as u64;
     let before = asked();
@@ -266,15 +265,15 @@ async fn play(case: Case, authority: &Authority) -> u64 {
     let line = log.lines().find(|line| line.contains(event)).unwrap();
     assert!(line.contains(case.cause), "{name}: {line}");
     assert_eq!(home.list(&[])[0]["state"], "pending", "{name}");
-    assert_eq!(count(&home, "task settled"), 0, "{name}");
+    assert_eq!(home.count("task settled"), 0, "{name}");
     small(&daemon, name);
 
     control.change(|world| world.fault = None);
     gate.open(good());
-    logged(&home, "task settled").await;
+    home.logged("task settled").await;
     assert_eq!(home.list(&[])[0]["state"], "available", "{name}");
     for text in [event, "the account answers again", "task settled"] {
-        assert_eq!(count(&home, text), 1, "{name}: {text}\n{}", home.log());
+        assert_eq!(home.count(text), 1, "{name}: {text}\n{}", home.log());
     }
     let peak = small(&daemon, name);
     daemon.signal("TERM");
@@ -327,7 +326,11 @@ async fn trap() -> (u16, Arc<AtomicU64>) {
     (port, came)
 }
 
-async fn watched(authority: &Authority, https: bool) -> (Simulator, Gate, Home) {
+async fn watched(
+    authority: &Authority,
+    https: bool,
+    patience: Patience,
+) -> (Simulator, Gate, Home) {
     let server = simulator().await;
     server.control().change(|world| {
         let plan = Plan::ends(10, Duration::ZERO, Ending::Available);
@@ -339,7 +342,7 @@ async fn watched(authority: &Authority, https: bool) -> (Simulator, Gate, Home) 
     } else {
         Way::Plain
     });
-    let home = home(&gate, authority, https);
+    let home = home(&gate, authority, https, patience);
     assert_eq!(home.run(&["add", "task"]).code, Some(0));
     (server, gate, home)
 }
@@ -356,7 +359,7 @@ async fn a_redirect_leads_nowhere() {
         (true, format!("https://127.0.0.1:{port}/")),
         (false, "/v1/database/query/import-results".to_owned()),
     ] {
-        let (server, _gate, home) = watched(&authority, https).await;
+        let (server, _gate, home) = watched(&authority, https, Patience::Long).await;
         let redirect = Fault::Redirect(to.clone());
         server
             .control()
@@ -366,12 +369,12 @@ async fn a_redirect_leads_nowhere() {
         assert_eq!(server.control().requests().len(), 1, "{to}");
         assert_eq!(came.load(Ordering::SeqCst), 0, "{to}");
         assert_eq!(home.list(&[])[0]["state"], "pending", "{to}");
-        assert_eq!(count(&home, "account refused"), 1, "{}", home.log());
+        assert_eq!(home.count("account refused"), 1, "{}", home.log());
         server.control().change(|world| world.fault = None);
         let daemon = home.daemon(&["--until-settled"]);
         assert_eq!(daemon.wait().code(), Some(0), "{to}");
         assert_eq!(home.list(&[])[0]["state"], "available", "{to}");
-        assert_eq!(count(&home, "account is well again"), 1, "{}", home.log());
+        assert_eq!(home.count("account is well again"), 1, "{}", home.log());
         assert!(!has_key(&kept(&home)), "{to}");
     }
 }
@@ -386,10 +389,10 @@ fn descriptors(daemon: &Daemon) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_do_not_pile_up() {
     let authority = Authority::new();
-    let (server, mut gate, home) = watched(&authority, false).await;
+    let (_server, mut gate, home) = watched(&authority, false, Patience::Short).await;
     gate.open(Way::Mute);
     let daemon = home.daemon(&[]);
-    logged(&home, SILENT).await;
+    home.logged(SILENT).await;
     let before = descriptors(&daemon);
     let taken = gate.taken();
     while gate.taken() < taken + 3 {
@@ -397,8 +400,7 @@ async fn half_open_connections_do_not_pile_up() {
     }
     assert!(descriptors(&daemon) <= before + 1);
     gate.open(Way::Plain);
-    logged(&home, "task settled").await;
-    assert_eq!(server.control().requests().len(), 1);
+    home.logged("task settled").await;
 }
 
 /// A connection of HTTP/2 outlives a request that was given up on it: where the server does not even
@@ -406,13 +408,12 @@ async fn half_open_connections_do_not_pile_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_connection_of_http_2_is_not_used_for_ever() {
     let authority = Authority::new();
-    let (server, mut gate, home) = watched(&authority, true).await;
+    let (_server, mut gate, home) = watched(&authority, true, Patience::Short).await;
     gate.open(authority.silent_http_2("localhost"));
     let daemon = home.daemon(&[]);
-    logged(&home, SILENT).await;
+    home.logged(SILENT).await;
     gate.open(authority.tls("localhost", 2999));
-    logged(&home, "task settled").await;
-    assert_eq!(server.control().requests().len(), 1);
+    home.logged("task settled").await;
     assert_eq!(home.list(&[])[0]["state"], Value::from("available"));
     drop(daemon);
 }

@@ -128,7 +128,10 @@ fn a_hundred_tries_at_a_mute_bus_leave_nothing_behind() {
     let errors = runtime.block_on(tries(100));
     let silent = |error: &NotifierError| matches!(error, NotifierError::Silent { .. });
     assert!(errors.iter().all(silent));
-    assert_eq!(held(&runtime), settled);
+    // An idle thread of the runtime may have gone meanwhile.
+    for (now, then) in held(&runtime).into_iter().zip(settled) {
+        assert!(now <= then, "{now}, and {then} at first");
+    }
     // A thread that waits for the bus would keep the runtime from ending.
     drop(runtime);
 }

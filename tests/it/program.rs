@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use importwatch::simulator::Simulator;
 use importwatch::simulator::world::World;
@@ -143,6 +145,44 @@ impl Home {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// How often the log has this.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
+    /// The events of a log in JSON that have this message.
+    pub(crate) fn events(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        events
+            .filter(|event: &Value| event["message"] == message)
+            .collect()
+    }
+
+    /// Waits until `is_so`. An event follows what it tells of, so that whoever has seen the one waits
+    /// for the other.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> impl Future<Output = ()> {
+        let place = Location::caller();
+        async move {
+            for _ in 0..6_000 {
+                if is_so() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            panic!("{place}: {what}: not after 6,000 looks\n{}", self.log());
+        }
+    }
+
+    /// Waits until the log has this.
+    #[track_caller]
+    pub(crate) fn logged(&self, text: &str) -> impl Future<Output = ()> {
+        self.until(text, move || self.log().contains(text))
     }
 
     /// What `list --json` prints, with these arguments more.

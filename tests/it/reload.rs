@@ -41,7 +41,8 @@ fn reload(home: &Home, manager: &Manager, daemon: &Daemon) -> String {
             break;
         }
     }
-    assert_eq!(manager.told()[0], "READY=1");
+    // How it stands may be told meanwhile.
+    manager.told_until(|line| line == "READY=1");
     home.log().split_off(before)
 }
 
@@ -157,7 +158,8 @@ async fn lists_and_accounts_come_and_go() {
     home.write("ids", "of-file\nendless\nlater\n");
     let seen = first.control().requests().len() as u64;
     assert!(first.control().received(seen + 5).await);
-    assert_eq!(second.control().requests().len(), asked);
+    // One request may have been on its way.
+    assert!(second.control().requests().len() <= asked + 1);
     assert_eq!(home.list(&[]).len(), 3);
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
@@ -192,6 +194,10 @@ async fn notices_pacing_and_the_log_change() {
     manager.told_until(|line| line.starts_with("STATUS=0 of 1 task settled; "));
     ends_at_once(&simulator, "second");
     manager.told_until(|line| line == "STATUS=no task is pending");
+    home.until("the command is told", || {
+        fs::read_to_string(&told).is_ok_and(|told| told.ends_with('\n'))
+    })
+    .await;
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
     let log = home.log();

@@ -92,16 +92,14 @@ fn no_service_is_started_that_would_read_other_settings() {
     assert_eq!(called, "");
 }
 
-#[test]
-fn nothing_is_started_where_a_daemon_runs() {
+#[tokio::test]
+async fn nothing_is_started_where_a_daemon_runs() {
     let home = home("");
     let mut command = home.command(&["daemon"]);
     command.env_remove("IMPORTWATCH_CONFIG");
     let daemon = home.start(command);
     // It has the lock once it has said so.
-    while !home.log().contains("watching state=") {
-        std::thread::yield_now();
-    }
+    home.logged("watching state=").await;
     let (ended, called) = run(&home, &["add", "--start", "a"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
