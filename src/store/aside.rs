@@ -38,6 +38,9 @@ pub struct Recovery {
     pub aside: PathBuf,
     /// How many tasks were recovered from it.
     pub tasks: u64,
+    /// How many of them are under an account called `recovered`, or `recovered-1` and so on, as whose
+    /// they are could not be read.
+    pub adrift: u64,
     /// Whether all that it held could be read.
     pub whole: bool,
 }
@@ -57,8 +60,15 @@ impl Recovery {
         } else {
             "what else it held cannot be read; add again what is missing"
         };
+        let adrift = match self.adrift {
+            0 => String::new(),
+            adrift => format!(
+                "; whose {adrift} of them are cannot be read, so they are under accounts called recovered: give \
+                 those a key in the settings, or remove these tasks and add them again"
+            ),
+        };
         format!(
-            "the database was damaged: it was set aside as {aside}, and a new one holds what could be read from it, {tasks} ({rest})"
+            "the database was damaged: it was set aside as {aside}, and a new one holds what could be read from it, {tasks} ({rest}){adrift}"
         )
     }
 }
@@ -92,6 +102,7 @@ pub fn recover(dir: &StateDir) -> Result<Option<Recovery>, StoreError> {
         Ok(Some(Recovery {
             aside,
             tasks: salvaged.tasks,
+            adrift: salvaged.adrift,
             whole: salvaged.whole,
         }))
     });

@@ -14,7 +14,10 @@ use importwatch::notice::AccountNews;
 use importwatch::notice::channel::Channel;
 use importwatch::outcome::Outcome;
 use importwatch::schedule::memory::Memory;
+use importwatch::schedule::policy::experience::Experience;
+use importwatch::schedule::policy::life_table::LifeTable;
 use importwatch::store::Store;
+use importwatch::store::add::Add;
 use importwatch::store::aside;
 use importwatch::store::budget::Claim;
 use importwatch::store::changes::Seq;
@@ -59,11 +62,18 @@ fn filled() -> tempfile::TempDir {
     };
     store.tell(&news, &memory, at(2), &CHANNELS).unwrap();
     let minute = Duration::from_mins(1);
+    store.learn(&news.account, &experience()).unwrap();
     let claim = store.claim_request(&news.account, at(3), &[(minute, 1)], minute);
     assert!(matches!(claim, Ok(Claim::Granted(_))), "{claim:?}");
     drop(store);
     assert!(!root.path().join("state.db-wal").exists());
     root
+}
+
+/// What was learnt of how long tasks take.
+fn experience() -> Experience {
+    let table = LifeTable::of([(3, 25.0, 7.0), (4, 1.0, 120.5)]);
+    Experience { table }
 }
 
 fn database(root: &Path) -> PathBuf {
@@ -210,15 +220,94 @@ fn behind_a_first_page_of_rubbish_everything_is_found() {
     let root = filled();
     let before = reopen(root.path());
     let (watches, told) = (all(&before), CHANNELS.map(|c| waiting(&before, c)));
-    let memory = before.memory(&AccountName::default_account()).unwrap();
+    let account = AccountName::default_account();
+    let memory = before.memory(&account).unwrap();
+    assert_eq!(before.experience(&account).unwrap(), experience());
     drop(before);
     scribble(&database(root.path()), 0, PAGE);
     let store = recovered(root.path(), true);
     assert_eq!(all(&store), watches);
     assert_eq!(CHANNELS.map(|c| waiting(&store, c)), told);
+    assert_eq!(store.memory(&account).unwrap(), memory);
+    assert_eq!(store.experience(&account).unwrap(), experience());
+}
+
+/// Tasks of two accounts, whose names are lost where they are kept, and then in their index as well.
+#[test]
+fn tasks_whose_account_cannot_be_read_are_kept_and_not_asked_about_with_any_key() {
+    let shop: AccountName = "shop".parse().unwrap();
+    for lost in [&["account"][..], &["account", "sqlite_autoindex_account_1"]] {
+        let (root, mut store) = open();
+        store.add(&to("mine"), &ids(0..5), at(0)).unwrap();
+        let of_shop = Add {
+            account: shop.clone(),
+            ..to("theirs")
+        };
+        store.add(&of_shop, &ids(5..8), at(0)).unwrap();
+        let before = all(&store);
+        drop(store);
+        for name in lost {
+            scribble(
+                &database(root.path()),
+                root_page(root.path(), name) * PAGE,
+                PAGE,
+            );
+        }
+        let recovery = aside::recover(&StateDir::open(root.path()).unwrap());
+        let recovery = recovery.unwrap().unwrap();
+        assert_eq!((recovery.tasks, recovery.whole), (8, false));
+        let store = reopen(root.path());
+        let now = all(&store);
+        if lost.len() == 1 {
+            assert_eq!(now, before);
+            assert_eq!(recovery.adrift, 0);
+            continue;
+        }
+        assert_eq!(recovery.adrift, 8);
+        assert!(
+            recovery
+                .told()
+                .contains("; whose 8 of them are cannot be read")
+        );
+        let accounts = now.iter().map(|(_, watch)| watch.account.as_str());
+        let expected = [vec!["recovered-1"; 5], vec!["recovered-2"; 3]].concat();
+        assert_eq!(accounts.collect::<Vec<_>>(), expected);
+    }
+}
+
+/// Where a table or an index begins, counted from 0.
+fn root_page(root: &Path, name: &str) -> u64 {
+    let connection = rusqlite::Connection::open(database(root)).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let page: i64 = connection.query_row(sql, [name], |row| row.get(0)).unwrap();
+    u64::try_from(page).unwrap() - 1
+}
+
+/// Rows that another program has written, where there are several accounts: what can be read of whose
+/// they are is heeded.
+#[test]
+fn a_task_that_may_be_anybodys_is_nobodys() {
+    let (root, mut store) = open();
+    store.add(&to("mine"), &ids(0..2), at(0)).unwrap();
+    let of_shop = Add {
+        account: "shop".parse().unwrap(),
+        ..to("theirs")
+    };
+    store.add(&of_shop, &ids(2..4), at(0)).unwrap();
+    drop(store);
+    let connection = rusqlite::Connection::open(database(root.path())).unwrap();
+    let sql = "UPDATE watch SET added_at = 9223372036854775807 WHERE seq = 3;
+        UPDATE watch SET added_at = 9223372036854775807, account = 7 WHERE seq = 4";
+    connection.execute_batch(sql).unwrap();
+    drop(connection);
+    let recovery = aside::recover(&StateDir::open(root.path()).unwrap());
+    let recovery = recovery.unwrap().unwrap();
+    assert_eq!((recovery.tasks, recovery.adrift), (4, 1));
+    let now = all(&reopen(root.path()));
+    let accounts = now.iter().map(|(_, watch)| watch.account.as_str());
     assert_eq!(
-        store.memory(&AccountName::default_account()).unwrap(),
-        memory
+        accounts.collect::<Vec<_>>(),
+        ["default", "default", "shop", "recovered-7"]
     );
 }
 
