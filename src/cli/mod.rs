@@ -4,6 +4,7 @@
 //! work to standard error.
 
 mod add;
+mod by_settings;
 mod check;
 mod complete;
 mod completions;

@@ -9,8 +9,8 @@ use anyhow::{Context as _, bail};
 
 use crate::account::AccountName;
 use crate::api::client::{Client, ClientParams};
-use crate::cli::{Context, daemon, told};
-use crate::daemon::AccountSetup;
+use crate::cli::{Context, by_settings, told};
+use crate::daemon::parts::AccountSetup;
 use crate::daemon::reload::{Change, ListChange, Read, Refusal};
 use crate::schedule::step::AccountParameters;
 use crate::settings::{Account, key};
@@ -61,7 +61,8 @@ impl Basis {
             let account = self.context.settings.accounts.get(name);
             new.push(AccountSetup {
                 name: name.clone(),
-                client: Client::new(client).with_context(|| daemon::no_client(name, account))?,
+                client: Client::new(client)
+                    .with_context(|| by_settings::no_client(name, account))?,
                 parameters: parameters.clone(),
             });
         }
@@ -80,8 +81,8 @@ impl Basis {
         }
         let gone = before.accounts.keys();
         let gone = gone.filter(|name| !self.accounts.contains_key(*name));
-        let lists = daemon::lists(&self.context)?;
-        let quiet = |basis: &Self| daemon::manners(&basis.context).quiet;
+        let lists = by_settings::lists(&self.context)?;
+        let quiet = |basis: &Self| by_settings::manners(&basis.context).quiet;
         let is_told_otherwise = old.notify != new.notify || quiet(before) != quiet(self);
         let is_paced_otherwise =
             old.poll != new.poll || old.watch.missing_after != new.watch.missing_after;
@@ -89,12 +90,12 @@ impl Basis {
             accounts: self.accounts(Some(before))?,
             gone: gone.cloned().collect(),
             schedule: if is_paced_otherwise {
-                Some(daemon::schedule(&self.context)?)
+                Some(by_settings::schedule(&self.context)?)
             } else {
                 None
             },
-            notices: is_told_otherwise.then(|| daemon::notices(&self.context)),
-            lists: if lists == daemon::lists(&before.context)? {
+            notices: is_told_otherwise.then(|| by_settings::notices(&self.context)),
+            lists: if lists == by_settings::lists(&before.context)? {
                 ListChange::Same
             } else {
                 ListChange::Now(lists)
@@ -111,10 +112,10 @@ fn parameters(
     account: &Account,
 ) -> anyhow::Result<(ClientParams, AccountParameters)> {
     let (key, _) = key::find(&context.settings, name, &context.environment)?;
-    let client = daemon::client_params(context, name, account, key)?;
+    let client = by_settings::client_params(context, name, account, key)?;
     let parameters = AccountParameters {
         batch_size: context.settings.poll.batch_size,
-        rates: daemon::rates(account),
+        rates: by_settings::rates(account),
     };
     Ok((client, parameters))
 }
@@ -138,7 +139,7 @@ fn again(before: &Basis, filter: &Filter) -> anyhow::Result<(Basis, Change)> {
     let context = Context::load(flags, environment.clone())?;
     let new = Basis::read(&context)?;
     let change = new.change(before)?;
-    filter.set(&daemon::log(&context).filter)?;
+    filter.set(&by_settings::log(&context).filter)?;
     if context.settings.log.format != before.context.settings.log.format {
         tracing::warn!("format in [log] has changed; it holds from the next start on");
     }

@@ -5,20 +5,18 @@
 //! its age.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::account::AccountName;
 use crate::clock::{self, Instant};
-use crate::daemon::ListSetup;
-use crate::daemon::jobs::Job;
-use crate::daemon::state::{Daemon, PRUNE_INTERVAL};
+use crate::daemon::jobs::Jobs;
+use crate::daemon::parts::ListSetup;
+use crate::daemon::pruning::Pruning;
+use crate::daemon::reload::ListChange;
+use crate::daemon::work::{Job, Stored};
 use crate::store::add::{Add, ImportChoice};
-use crate::store::changes::Seq;
-use crate::watchlist::ids::Found;
 use crate::watchlist::listed::Listed;
 use crate::watchlist::lists::{Chunk, Lists};
 use crate::watchlist::watcher::{self, Changes};
@@ -26,9 +24,16 @@ use crate::watchlist::watcher::{self, Changes};
 /// Files that change all the time are looked at this often.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
+/// The lists that are followed, if there are any, and those that are to be instead.
+#[derive(Debug)]
+pub(super) struct Followed {
+    listing: Option<Listing>,
+    change: ListChange,
+}
+
 /// The lists, and how far they have been read.
 #[derive(Debug)]
-pub(super) struct Listing {
+struct Listing {
     account: AccountName,
     give_up_after: Duration,
     changes: Changes,
@@ -70,8 +75,100 @@ pub(super) enum Event {
     All(Option<Listed>),
 }
 
+impl Followed {
+    pub(super) fn new(setup: Option<ListSetup>, now: Instant) -> Self {
+        Self {
+            listing: setup.map(|setup| Listing::new(setup, now)),
+            change: ListChange::Same,
+        }
+    }
+
+    /// Whether all lists have been read, up to their ends and as they are now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.change == ListChange::Same && self.listing.as_ref().is_none_or(Listing::is_idle)
+    }
+
+    /// The files are to be looked at, as soon as may be.
+    pub(super) fn look(&mut self) {
+        if let Some(listing) = &mut self.listing {
+            listing.look();
+        }
+    }
+
+    /// Other lists are to be followed, or the same may have changed.
+    pub(super) fn change(&mut self, change: ListChange) {
+        if let Some(listing) = &mut self.listing {
+            match change {
+                ListChange::Now(_) => listing.leave(),
+                ListChange::Same => listing.look(),
+            }
+        }
+        if change != ListChange::Same {
+            self.change = change;
+        }
+    }
+
+    /// Starts what is to be done now, and says until when there is nothing else. Other lists are
+    /// followed once the store is done with what was read of the old ones.
+    pub(super) fn start(&mut self, now: Instant) -> Option<Instant> {
+        if self.listing.as_ref().is_none_or(Listing::is_left)
+            && let ListChange::Now(lists) = std::mem::take(&mut self.change)
+        {
+            self.listing = lists.map(|lists| Listing::new(lists, now));
+        }
+        let listing = self.listing.as_mut()?;
+        listing.start(now);
+        listing.wake_at()
+    }
+
+    /// What happens next to the lists, if there are any; else pending for ever.
+    ///
+    /// Cancel safe: dropped, it leaves the reading under way and the changes where they are.
+    pub(super) async fn next(&mut self) -> Result<Event, JoinError> {
+        match &mut self.listing {
+            Some(listing) => listing.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes in what happened to the lists.
+    pub(super) fn take(&mut self, event: Event, jobs: &mut Jobs, pruning: &mut Pruning) {
+        let Some(listing) = &mut self.listing else {
+            return;
+        };
+        match event {
+            Event::Changed => listing.look(),
+            Event::Chunk(chunk) => {
+                listing.is_storing = true;
+                let add = listing.add(chunk.import.clone());
+                jobs.push(Job::Watch { add, chunk });
+            }
+            Event::End => listing.end(),
+            Event::All(Some(listed)) => pruning.begin(listed, jobs),
+            Event::All(None) => tracing::debug!(
+                "nothing is deleted for its age, since it is not known what is still listed"
+            ),
+        }
+    }
+
+    /// Takes in what came of storing some ids.
+    pub(super) fn stored(&mut self, stored: Stored) {
+        if let Some(listing) = &mut self.listing {
+            listing.stored(stored);
+        }
+    }
+
+    /// Finds out what is listed, and then lets go of what is old and is not.
+    pub(super) fn prune(&mut self, jobs: &mut Jobs, pruning: &mut Pruning) {
+        match &mut self.listing {
+            Some(listing) => listing.wants_all = true,
+            None => pruning.begin(Listed::default(), jobs),
+        }
+    }
+}
+
 impl Listing {
-    pub(super) fn new(setup: ListSetup, now: Instant) -> Self {
+    fn new(setup: ListSetup, now: Instant) -> Self {
         let (watches, changes) = watcher::watch(&setup.files);
         Self {
             account: setup.account,
@@ -89,13 +186,13 @@ impl Listing {
     }
 
     /// Whether all lists have been read, up to their ends and as they are now.
-    pub(super) fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         let is_busy = self.reading.is_some() || self.is_storing || self.wants_all;
         self.is_read && !is_busy && self.look_at.is_none()
     }
 
     /// Other lists are to be followed instead: nothing more is read of these.
-    pub(super) fn leave(&mut self) {
+    fn leave(&mut self) {
         // What a thread is reading ends with it.
         self.reading = None;
         self.lists = None;
@@ -103,12 +200,12 @@ impl Listing {
     }
 
     /// Whether it has been left, and the store is done with what was read.
-    pub(super) fn is_left(&self) -> bool {
+    fn is_left(&self) -> bool {
         self.lists.is_none() && self.reading.is_none() && !self.is_storing
     }
 
     /// The files are to be looked at, as soon as may be.
-    pub(super) fn look(&mut self) {
+    fn look(&mut self) {
         self.look_at_or_before(self.looked_at.after(LOOK_PAUSE));
     }
 
@@ -117,13 +214,13 @@ impl Listing {
     }
 
     /// When [`Self::start`] has something to do, where that is a matter of time.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    fn wake_at(&self) -> Option<Instant> {
         let is_busy = self.reading.is_some() || self.is_storing;
         self.look_at.filter(|_| !is_busy)
     }
 
     /// Starts to read what is to be read now, unless something is under way.
-    pub(super) fn start(&mut self, now: Instant) {
+    fn start(&mut self, now: Instant) {
         if self.reading.is_some() || self.is_storing {
             return;
         }
@@ -150,25 +247,19 @@ impl Listing {
         }
     }
 
-    /// What happens next to the lists, if there are any; else pending for ever.
-    ///
-    /// Cancel safe: dropped, it leaves the reading under way and the changes where they are.
-    pub(super) async fn next(this: Option<&mut Self>) -> Result<Event, JoinError> {
-        let Some(this) = this else {
-            return std::future::pending().await;
-        };
-        if let Some(reading) = &mut this.reading {
+    async fn next(&mut self) -> Result<Event, JoinError> {
+        if let Some(reading) = &mut self.reading {
             let (lists, event) = reading.await?;
-            this.reading = None;
-            this.lists = Some(lists);
+            self.reading = None;
+            self.lists = Some(lists);
             return Ok(event);
         }
         // What is to be looked at shortly anyway need not be told.
-        let soon = this.looked_at.after(LOOK_PAUSE);
-        if this.is_storing || this.look_at.is_some_and(|at| at <= soon) {
+        let soon = self.looked_at.after(LOOK_PAUSE);
+        if self.is_storing || self.look_at.is_some_and(|at| at <= soon) {
             return std::future::pending().await;
         }
-        this.changes.changed().await;
+        self.changes.changed().await;
         Ok(Event::Changed)
     }
 
@@ -227,90 +318,4 @@ impl Listing {
 
 fn next(lists: &mut Lists, now: Instant) -> Event {
     lists.next(now).map_or(Event::End, Event::Chunk)
-}
-
-/// What came of storing some ids of a list.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) file: Option<usize>,
-    pub(super) import: String,
-    /// How many of them are newly watched.
-    pub(super) new: usize,
-    /// Those that another account watches.
-    pub(super) elsewhere: Vec<(Found, AccountName)>,
-}
-
-/// What is to be deleted.
-#[derive(Debug)]
-pub(super) struct Pruning {
-    before: Timestamp,
-    /// What is not.
-    listed: Arc<Listed>,
-}
-
-impl Daemon {
-    /// Takes in what happened to the lists.
-    pub(super) fn take_listing(&mut self, event: Event) {
-        let Some(listing) = &mut self.listing else {
-            return;
-        };
-        match event {
-            Event::Changed => listing.look(),
-            Event::Chunk(chunk) => {
-                listing.is_storing = true;
-                let add = listing.add(chunk.import.clone());
-                self.jobs.push(Job::Watch { add, chunk });
-            }
-            Event::End => listing.end(),
-            Event::All(Some(listed)) => self.prune_all_but(listed),
-            Event::All(None) => tracing::debug!(
-                "nothing is deleted for its age, since it is not known what is still listed"
-            ),
-        }
-    }
-
-    /// Takes in what came of storing some ids.
-    pub(super) fn take_stored(&mut self, stored: Stored, now: Instant) {
-        if stored.new > 0 {
-            self.report.recount(now);
-            self.load();
-        }
-        if let Some(listing) = &mut self.listing {
-            listing.stored(stored);
-        }
-    }
-
-    /// Begins to let go of what is old where it is time for that. To be called when there is nothing else
-    /// to do: looking for it takes as long as reading the watch list, which at a start comes first.
-    pub(super) fn prune_in_time(&mut self, now: Instant) {
-        if !self.loaded || self.prune_at > now {
-            return;
-        }
-        self.prune_at = now.after(PRUNE_INTERVAL);
-        match &mut self.listing {
-            Some(listing) => listing.wants_all = true,
-            None => self.prune_all_but(Listed::default()),
-        }
-    }
-
-    fn prune_all_but(&mut self, listed: Listed) {
-        let keep = SignedDuration::try_from(self.keep).unwrap_or(SignedDuration::MAX);
-        if let Ok(before) = clock::wall().checked_sub(keep) {
-            let listed = Arc::new(listed);
-            self.pruning = Some(Pruning { before, listed });
-            self.prune_after(Some(Seq::START));
-        }
-    }
-
-    /// Lets go of some of what is old, after this watch; `None` is the end.
-    pub(super) fn prune_after(&mut self, after: Option<Seq>) {
-        match (&self.pruning, after) {
-            (Some(pruning), Some(after)) => self.jobs.push(Job::Prune {
-                before: pruning.before,
-                after,
-                listed: Arc::clone(&pruning.listed),
-            }),
-            _ => self.pruning = None,
-        }
-    }
 }

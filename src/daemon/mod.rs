@@ -3,22 +3,28 @@
 //! One loop owns the schedule. Its arms yield inputs and await nothing; polls and the store's work
 //! run beside it. It never touches signals: whoever runs it says when to stop.
 
+mod causes;
 pub mod handover;
 mod jobs;
-mod landing;
 mod line;
 mod listing;
+mod notes;
+pub mod parts;
+mod polls;
+mod pruning;
 mod recall;
 pub mod reload;
+mod roll;
 mod state;
 mod status;
+mod steps;
 mod trace;
 mod unread;
+mod work;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,27 +33,23 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 
-use crate::account::AccountName;
-use crate::api::client::Client;
 use crate::clock::{self, Alarm};
-use crate::daemon::listing::Listing;
+use crate::daemon::parts::{AccountSetup, ListSetup, NoticeSetup, Unwell};
 use crate::daemon::recall::Recall;
 use crate::daemon::reload::{Reload, Reloading};
 use crate::daemon::state::{Daemon, News};
 use crate::daemon::status::Report;
-use crate::notice::channel::Channel;
-use crate::notifier::Notifier;
-use crate::relay::{Manners, Relay};
+use crate::daemon::steps::Channels;
+use crate::relay::Relay;
+use crate::schedule::Schedule;
 use crate::schedule::pacing::PacingError;
-use crate::schedule::step::{AccountParameters, Parameters};
-use crate::schedule::{Access, Schedule};
+use crate::schedule::step::Parameters;
 use crate::store::Store;
 use crate::store::directory::StateDir;
 use crate::store::doorbell::Doorbell;
 use crate::store::error::StoreError;
 use crate::store::lock::{Lock, LockError};
 use crate::systemd::Systemd;
-use crate::task::TaskId;
 
 /// What the daemon runs with.
 #[derive(Debug)]
@@ -76,46 +78,6 @@ pub struct Setup {
     pub reload: Option<Reload>,
 }
 
-/// Who is told, and how.
-#[derive(Debug)]
-pub struct NoticeSetup {
-    /// Who is told.
-    pub notifiers: Vec<Notifier>,
-    /// Channels whose outcomes are kept for a later daemon to tell: none of these notifiers does.
-    pub later: Vec<Channel>,
-    /// Channels whose notifier is off by the settings: what waits for them is dropped.
-    pub dropped: Vec<Channel>,
-    /// How notices are given.
-    pub manners: Manners,
-}
-
-/// An account that the daemon may ask.
-#[derive(Debug)]
-pub struct AccountSetup {
-    /// Its name.
-    pub name: AccountName,
-    /// Who asks.
-    pub client: Client,
-    /// How often, and about how many tasks at once.
-    pub parameters: AccountParameters,
-}
-
-/// The accounts of watches that do not answer, and what went wrong last with each.
-pub type Unwell = BTreeMap<AccountName, (Access, String)>;
-
-/// Lists of ids that are watched.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ListSetup {
-    /// Whose tasks they are.
-    pub account: AccountName,
-    /// How long each is watched.
-    pub give_up_after: Duration,
-    /// The ids of the settings.
-    pub ids: Vec<TaskId>,
-    /// The files of ids; they need not be there.
-    pub files: Vec<PathBuf>,
-}
-
 /// How whoever watches is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
@@ -137,6 +99,16 @@ pub enum End {
         /// How many tasks that is.
         tasks: usize,
     },
+}
+
+impl End {
+    /// All is settled but for so many tasks that nobody can be asked about.
+    fn with(left: usize) -> Self {
+        match left {
+            0 => Self::Settled,
+            tasks => Self::Unasked { tasks },
+        }
+    }
 }
 
 /// Why the daemon could not go on. Everything is still in the store.
@@ -198,12 +170,13 @@ pub async fn serve(
         tracing::error!(
             set_aside = ?recovery.aside,
             tasks = recovery.tasks,
+            of_unknown_accounts = recovery.adrift,
             whole = recovery.whole,
             "the database was damaged and has been set aside; a new one holds what could be read from it"
         );
     }
-    let (channels, kept) = channels_of(&setup.notices);
-    store.keep_channels(&kept)?;
+    let channels = Channels::of(&setup.notices);
+    store.keep_channels(&channels.kept)?;
     let mut schedule = Schedule::new(setup.schedule)?;
     let mut clients = HashMap::new();
     for account in setup.accounts {
@@ -226,7 +199,7 @@ pub async fn serve(
     let mut daemon = Daemon::new(
         schedule,
         clients,
-        (channels, kept),
+        channels,
         &store,
         setup.lists,
         setup.keep,
@@ -269,9 +242,9 @@ async fn turn(
         let until = daemon.advance(clock::now());
         daemon.show_access();
         if let Some(limit) = until_settled
-            && let Some(end) = daemon.end()
+            && let Some(left) = daemon.left()
         {
-            return Ok((end, Leave::Told(limit)));
+            return Ok((End::with(left), Leave::Told(limit)));
         }
         tokio::select! {
             biased;
@@ -285,14 +258,14 @@ async fn turn(
                 }
             }
             error = relay.broken() => return Err(error.into()),
-            Some(landed) = daemon.polls.join_next() => {
+            Some(landed) = daemon.polls.landed() => {
                 daemon.land(landed.map_err(DaemonError::Broken)?);
             }
             rung = doorbell.rung() => {
                 rung.map_err(DaemonError::Doorbell)?;
                 daemon.load();
             }
-            event = Listing::next(daemon.listing.as_mut()) => {
+            event = daemon.lists.next() => {
                 daemon.take_listing(event.map_err(DaemonError::Broken)?);
             }
             event = Reloading::next(daemon.reloading.as_mut()) => {
@@ -301,13 +274,4 @@ async fn turn(
             rung = alarm.wait_until(until) => rung.map_err(DaemonError::Timer)?,
         }
     }
-}
-
-/// The channels that are told, and those that are not off by the settings.
-fn channels_of(notices: &NoticeSetup) -> (Arc<[Channel]>, Arc<[Channel]>) {
-    let told = notices.notifiers.iter().map(Notifier::channel);
-    let told = told.chain(notices.later.iter().copied());
-    let all = Channel::ALL.into_iter();
-    let kept = all.filter(|channel| !notices.dropped.contains(channel));
-    (told.collect(), kept.collect())
 }

@@ -55,6 +55,13 @@ impl Recalled {
             account,
             parameters,
         } = self.recall;
+        if let Some(trouble) = self.memory.told {
+            tracing::info!(
+                %account,
+                trouble = trouble.as_str(),
+                "an earlier run told of trouble with the account; it is tried anew, and its end will be told"
+            );
+        }
         let configured = Input::Configured {
             account: account.clone(),
             parameters,

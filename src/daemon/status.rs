@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
-use crate::clock::Instant;
-use crate::daemon::jobs::Job;
+use crate::clock::{self, Instant};
+use crate::daemon::jobs::Jobs;
 use crate::daemon::line::{self, Facts, Next, time_of_day};
-use crate::daemon::state::Daemon;
+use crate::daemon::work::Job;
 use crate::notice::amount::counted;
+use crate::schedule::Schedule;
 use crate::systemd::Systemd;
 use crate::watch::Standing;
 
@@ -96,6 +97,64 @@ impl Report {
         }
     }
 
+    /// Tells the manager what there is to tell, or starts finding it out.
+    pub(super) fn tell(
+        &mut self,
+        schedule: &Schedule,
+        jobs: &mut Jobs,
+        is_read: bool,
+        now: Instant,
+    ) {
+        // A piece of work that never ends is no progress, though the loop may turn for other reasons.
+        if !jobs.is_under_way() && self.timing.take_feed(now) {
+            self.systemd.alive();
+        }
+        if !self.timing.take_due(now) || !is_read {
+            return;
+        }
+        let is_blocked = jobs.wake_at().is_some();
+        if self.is_stale && !is_blocked {
+            self.is_stale = false;
+            jobs.push(Job::Stand);
+            return;
+        }
+        let wall = clock::wall();
+        let next = if schedule.is_asking() {
+            Next::Now
+        } else if let Some(at) = schedule.next_poll(now) {
+            Next::At(time_of_day(at, now, wall))
+        } else {
+            Next::Never
+        };
+        let line = line::line(&Facts {
+            standing: self.standing,
+            unaskable: schedule.pending().saturating_sub(schedule.askable()) as u64,
+            is_blocked,
+            is_refused: self.is_refused,
+            held: line::held(schedule.held(now), now, wall),
+            next,
+        });
+        self.say(line, now);
+    }
+
+    /// When the loop has to turn for this.
+    pub(super) fn wake_at(&self, jobs: &Jobs) -> Option<Instant> {
+        self.timing.wake_at(jobs.is_under_way())
+    }
+
+    /// The daemon has begun to end, with so many tasks pending, if that is known.
+    pub(super) fn end(&mut self, pending: Option<usize>) {
+        let line = match pending {
+            None => "no longer watching".to_owned(),
+            Some(0) => "no longer watching; no task is pending".to_owned(),
+            Some(pending) => {
+                let tasks = counted(pending as u64, "task");
+                format!("no longer watching; {tasks} pending, kept for the next start")
+            }
+        };
+        self.systemd.stopping(&line);
+    }
+
     fn say(&mut self, line: String, now: Instant) {
         if !self.is_ready {
             self.is_ready = true;
@@ -158,64 +217,9 @@ impl Timing {
     }
 }
 
-impl Daemon {
-    /// Tells the manager what there is to tell, or starts finding it out.
-    pub(super) fn report(&mut self, now: Instant) {
-        // A piece of work that never ends is no progress, though the loop may turn for other reasons.
-        if !self.jobs.is_under_way() && self.report.timing.take_feed(now) {
-            self.report.systemd.alive();
-        }
-        if !self.report.timing.take_due(now) || !self.loaded {
-            return;
-        }
-        let is_blocked = self.jobs.wake_at().is_some();
-        if self.report.is_stale && !is_blocked {
-            self.report.is_stale = false;
-            self.jobs.push(Job::Stand);
-            return;
-        }
-        let next = if self.schedule.is_asking() {
-            Next::Now
-        } else if let Some(at) = self.schedule.next_poll(now) {
-            Next::At(time_of_day(at, now))
-        } else {
-            Next::Never
-        };
-        let pending = self.schedule.pending();
-        let line = line::line(&Facts {
-            standing: self.report.standing,
-            unaskable: pending.saturating_sub(self.schedule.askable()) as u64,
-            is_blocked,
-            is_refused: self.report.is_refused,
-            held: line::held(self.schedule.held(now), now),
-            next,
-        });
-        self.report.say(line, now);
-    }
-
-    /// When the loop has to turn for the report's sake.
-    pub(super) fn report_at(&self) -> Option<Instant> {
-        self.report.timing.wake_at(self.jobs.is_under_way())
-    }
-
-    /// Tells the manager that the daemon has begun to end, and how it stands.
-    pub(super) fn report_end(&mut self) {
-        let line = match self.schedule.pending() as u64 {
-            _ if !self.loaded => "no longer watching".to_owned(),
-            0 => "no longer watching; no task is pending".to_owned(),
-            pending => {
-                let tasks = counted(pending, "task");
-                format!("no longer watching; {tasks} pending, kept for the next start")
-            }
-        };
-        self.report.systemd.stopping(&line);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
 
     #[test]
     fn nothing_is_due_without_a_manager() {

@@ -370,11 +370,13 @@ async fn a_redirect_leads_nowhere() {
         assert_eq!(came.load(Ordering::SeqCst), 0, "{to}");
         assert_eq!(home.list(&[])[0]["state"], "pending", "{to}");
         assert_eq!(home.count("account refused"), 1, "{}", home.log());
+        assert_eq!(home.count("does not answer"), 0, "{}", home.log());
         server.control().change(|world| world.fault = None);
         let daemon = home.daemon(&["--until-settled"]);
         assert_eq!(daemon.wait().code(), Some(0), "{to}");
         assert_eq!(home.list(&[])[0]["state"], "available", "{to}");
         assert_eq!(home.count("account is well again"), 1, "{}", home.log());
+        assert_eq!(home.count("answers again"), 0, "{}", home.log());
         assert!(!has_key(&kept(&home)), "{to}");
     }
 }

@@ -20,7 +20,7 @@ use url::Host;
 use crate::account::{AccountName, ApiKey};
 use crate::cli::check::checklist::Checklist;
 use crate::cli::exit::{self, Exit};
-use crate::cli::{Context, daemon, open_store};
+use crate::cli::{Context, by_settings, daemon, open_store};
 use crate::notice::amount::counted;
 use crate::notifier::desktop::{self, has_session_bus};
 use crate::settings::{Account, Desktop, key, locate};
@@ -142,7 +142,7 @@ fn check_key(
 ) -> Option<ApiKey> {
     let what = format!("key of {name}");
     match key::find(&context.settings, name, &context.environment) {
-        Ok((key, source)) => match daemon::client(context, name, account, key.clone()) {
+        Ok((key, source)) => match by_settings::client(context, name, account, key.clone()) {
             Ok(_) => {
                 list.good(&what, &format!("from {source}"));
                 Some(key)

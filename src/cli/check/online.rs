@@ -3,7 +3,7 @@
 use crate::account::{AccountName, ApiKey};
 use crate::cli::check::checklist::Checklist;
 use crate::cli::exit::Exit;
-use crate::cli::{Context, daemon};
+use crate::cli::{Context, by_settings};
 use crate::clock;
 use crate::notice::amount::{counted, span};
 use crate::settings::Account;
@@ -28,12 +28,12 @@ pub(super) async fn check(
     key: ApiKey,
 ) -> anyhow::Result<()> {
     let what = format!("{name} online");
-    let client = daemon::client(context, name, account, key)?;
+    let client = by_settings::client(context, name, account, key)?;
     // What the server has shown to be too much is kept to by whoever asks.
     let shown = store
         .memory(name)?
         .and_then(|memory| memory.requests_per_minute);
-    let rates = daemon::rates(account).at_most(shown);
+    let rates = by_settings::rates(account).at_most(shown);
     let windows: Vec<_> = rates.windows().collect();
     let patience = client.request_timeout();
     let claim = match store.claim_request(name, clock::wall(), &windows, patience)? {

@@ -23,7 +23,7 @@ use crate::account::{AccountName, ApiKey};
 use crate::cli::demo::view::View;
 use crate::cli::exit::Exit;
 use crate::cli::reload::Basis;
-use crate::cli::{Context, Flags, daemon, list};
+use crate::cli::{Context, Flags, by_settings, daemon, list};
 use crate::clock;
 use crate::daemon::End;
 use crate::notice::channel::Channel;
@@ -105,7 +105,7 @@ async fn perform(
         .filter(|(name, _)| !ours(name) && *name != "STATE_DIRECTORY");
     let context = &Context::load(&flags, kept.collect())?;
     if flags.verbose > 0 {
-        telemetry::init(&daemon::log(context))?;
+        telemetry::init(&by_settings::log(context))?;
     }
     let mut view = View::new(flags.quiet);
     view.begin(simulator.base_url().as_str(), &desktop)?;

@@ -11,7 +11,8 @@ use crate::cli::reload::Unusable;
 use crate::cli::wait::engine::{Engine, Started};
 use crate::cli::wait::view::View;
 use crate::clock::Instant;
-use crate::daemon::{Leave, Unwell};
+use crate::daemon::Leave;
+use crate::daemon::parts::Unwell;
 use crate::schedule::Access;
 use crate::store::Store;
 

@@ -14,7 +14,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cli::reload::{Basis, Unusable};
 use crate::cli::{Context, daemon as parts};
-use crate::daemon::{self, Leave, Setup, Unwell, handover};
+use crate::daemon::parts::Unwell;
+use crate::daemon::{self, Leave, Setup, handover};
 use crate::notice::channel::Channel;
 use crate::notifier::Notifier;
 use crate::store::lock::{self, Holder, Lock, LockError};

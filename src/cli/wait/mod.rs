@@ -26,7 +26,7 @@ use crate::cli::exit::Exit;
 use crate::cli::intake::{self, Elsewhere, Intake, Tally};
 use crate::cli::wait::follow::Following;
 use crate::cli::wait::limit::MaxFailed;
-use crate::cli::{Context, complete, daemon, find};
+use crate::cli::{Context, by_settings, complete, find};
 use crate::store::Store;
 use crate::store::add::Add;
 use crate::task::TaskId;
@@ -115,7 +115,7 @@ pub(super) enum News {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     if context.flags.verbose > 0 {
-        telemetry::init(&daemon::log(context))?;
+        telemetry::init(&by_settings::log(context))?;
     }
     let following = Following::begin(context, arguments.terms.clone(), arguments.json)?;
     if arguments.ids.is_empty() {
