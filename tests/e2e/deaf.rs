@@ -189,7 +189,7 @@ async fn no_fault_of_the_desktop_holds_up_anything_and_every_notice_arrives_in_t
         tries.load(Ordering::SeqCst) >= 2
     });
     settle(&home, &server, "refusing-still");
-    assert_eq!(home.log().matches("a notifier is away").count(), 1);
+    assert_eq!(home.count("a notifier is away"), 1);
     assert!(!home.log().contains("delivered again"), "{}", home.log());
     refusing.abort();
     assert!(refusing.await.unwrap_err().is_cancelled());
@@ -206,9 +206,7 @@ async fn no_fault_of_the_desktop_holds_up_anything_and_every_notice_arrives_in_t
     wait_until_noted(&home);
     desktop.signal_server("STOP");
     settle(&home, &server, "frozen");
-    eventually("it is said", || {
-        home.log().matches("a notifier is away").count() == 2
-    });
+    eventually("it is said", || home.count("a notifier is away") == 2);
     settle(&home, &server, "frozen-still");
     desktop.signal_server("CONT");
     while shown.len() < 8 {
@@ -240,9 +238,9 @@ async fn no_fault_of_the_desktop_holds_up_anything_and_every_notice_arrives_in_t
     assert_eq!(shown, expected);
     // Events go a way of their own, which may be the longer one.
     eventually("each task is told of", || {
-        home.log().matches("task settled").count() >= expected.len()
+        home.count("task settled") >= expected.len()
     });
-    assert_eq!(home.log().matches("task settled").count(), expected.len());
+    assert_eq!(home.count("task settled"), expected.len());
     assert!(!home.log().contains('\u{1b}'));
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use importwatch::simulator::world::Ending;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::desktop::eventually;
@@ -134,16 +133,7 @@ async fn a_name_server_that_fails_is_no_outcome_and_passes() {
         assert_eq!(home.run(&["add", "a"]).code, Some(0));
         let before = server.control().requests().len();
         let daemon = home.start(home.command(&["daemon"]));
-        let said = |message: &str| {
-            let log = home.log();
-            let events = log
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
-            let said: Vec<Value> = events
-                .filter(|event: &Value| event["message"] == message)
-                .collect();
-            said
-        };
+        let said = |message: &str| home.events(message);
         let trouble = "the account does not answer; the poll is tried again";
         eventually("the trouble is said", || !said(trouble).is_empty());
         let cause = said(trouble)[0]["cause"].to_string();

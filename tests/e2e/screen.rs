@@ -62,7 +62,9 @@ async fn away(leave: impl Fn(&mut Stage), come_back: impl Fn(&mut Stage)) {
     stage.asked(5).await;
     assert_eq!(asked(), ["c"]);
     assert_eq!(stage.home.list(&["--settled"]).len(), 2);
-    assert_eq!(stage.events("task settled").len(), 2);
+    eventually("the log has told both", || {
+        stage.events("task settled").len() == 2
+    });
     come_back(&mut stage);
     let told = [stage.desktop.next_shown(), stage.desktop.next_shown()];
     let summaries: Vec<_> = told.iter().map(summary).collect();

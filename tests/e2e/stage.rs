@@ -89,13 +89,7 @@ impl Stage {
 
     /// The events of the log with this message.
     pub(crate) fn events(&self, message: &str) -> Vec<Value> {
-        let log = self.home.log();
-        let events = log
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        events
-            .filter(|event: &Value| event["message"] == message)
-            .collect()
+        self.home.events(message)
     }
 }
 

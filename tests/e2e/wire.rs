@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use importwatch::simulator::fault::Fault;
 use importwatch::simulator::world::{Ending, Plan, Rate, RetryAfter, Shape};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::program::KEY;
@@ -97,6 +98,16 @@ fn entry(file: &str) -> Value {
     body.get("data").unwrap_or(&body)[0].clone()
 }
 
+/// From when the task was added until it settled, as the log tells it.
+fn elapsed(listed: &Value) -> String {
+    let [added, settled] = ["added_at", "settled_at"].map(|field| {
+        let time = listed[field].as_str().unwrap();
+        time.parse::<Timestamp>().unwrap()
+    });
+    let seconds = settled.duration_since(added).as_secs().unsigned_abs();
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
 /// Watches the task to its end, and looks at everything that the user has of it.
 fn play(stage: &mut Stage, case: &Case, how: &str) {
     let Case { file, .. } = case;
@@ -142,7 +153,7 @@ fn play(stage: &mut Stage, case: &Case, how: &str) {
         ("outcome", &json!(case.outcome)),
         ("succeeded", &case.rows.0),
         ("failed", &case.rows.1),
-        ("elapsed", &json!("0s")),
+        ("elapsed", &json!(elapsed(listed))),
     ] {
         assert_eq!(&event[field], value, "{field}: {file}, {how}");
     }
