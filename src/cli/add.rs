@@ -14,7 +14,8 @@ use crate::cli::intake::{self, Elsewhere, Intake};
 use crate::cli::source::Opened;
 use crate::cli::{output, start};
 use crate::notice::amount::{counted, number};
-use crate::store::add::{Add, Portion, Rows};
+use crate::store::add::Add;
+use crate::store::portion::{Portion, Rows};
 use crate::watchlist::name::{self, NameError};
 
 #[derive(Debug, Args)]

@@ -12,7 +12,8 @@ use anyhow::{Context as _, bail};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::notice::amount::number;
-use crate::rejects::dialect::{self, Beginning, Form};
+use crate::rejects::beginning::{self, Beginning};
+use crate::rejects::dialect::Form;
 use crate::rejects::scan::{self, Scanner};
 use crate::watch::{Fingerprint, SourceFile};
 
@@ -58,7 +59,7 @@ impl Opened {
             .with_context(|| format!("cannot read {shown}"))?;
         let (fingerprint, head) =
             ends(&mut file, &about).with_context(|| format!("cannot read {shown}"))?;
-        let beginning = dialect::detect(&head, delimiter)
+        let beginning = beginning::detect(&head, delimiter)
             .with_context(|| format!("{shown} cannot be a source"))?;
         Ok(Self {
             file,

@@ -12,12 +12,13 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use crate::account::AccountName;
 use crate::store::error::{Cause, StoreError};
+use crate::store::portion::Portion;
 use crate::store::rows::{self, Columns};
 use crate::store::sources::{Share, Sources, Taken};
 use crate::store::tally::{Tally, Weight};
 use crate::store::{CHUNK, Store, accounts, give_turn};
 use crate::task::TaskId;
-use crate::watch::{Import, ImportKey, SourceFile};
+use crate::watch::{Import, ImportKey};
 
 /// How long after its last addition an import is still open although none of its tasks is pending,
 /// in milliseconds.
@@ -42,30 +43,6 @@ pub enum ImportChoice {
     Named(String),
     /// A new one of this name, whatever there is.
     New(String),
-}
-
-/// The file that the tasks were made of, and how they took its records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Portion {
-    /// The file.
-    pub file: SourceFile,
-    /// The records of each task.
-    pub rows: Rows,
-}
-
-/// Which records of a file tasks took; record 1 is the first after the header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
-    /// Each, in the order given, so many, going on where the last addition of this import and file
-    /// ended; the last may have had fewer.
-    Chunks(u64),
-    /// All of these.
-    Range {
-        /// The first.
-        first: u64,
-        /// The last.
-        last: u64,
-    },
 }
 
 /// What came of adding ids.

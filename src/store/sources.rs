@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use crate::store::Store;
-use crate::store::add::{Portion, Rows};
 use crate::store::error::{Cause, StoreError};
+use crate::store::portion::{Portion, Rows};
 use crate::store::rows::{self, Columns};
 use crate::watch::{Fingerprint, ImportKey, Reckoning, Source, SourceFile};
 

@@ -9,7 +9,8 @@ use std::fs;
 use fastrand::Rng;
 use importwatch::failure::{Failure, explain};
 use importwatch::outcome::{Outcome, Settlement};
-use importwatch::rejects::dialect::{self, Dialect, Form};
+use importwatch::rejects::beginning;
+use importwatch::rejects::dialect::{Dialect, Form};
 use importwatch::rejects::evidence::{Evidence, Search};
 use importwatch::rejects::fields::{self, Header};
 use importwatch::rejects::reading::Votes;
@@ -255,7 +256,7 @@ fn world(seed: u64) -> World {
 
 /// The records of a source, and its columns.
 fn records(source: &[u8]) -> (Vec<&[u8]>, Header, Dialect, bool) {
-    let beginning = dialect::detect(source, None).unwrap();
+    let beginning = beginning::detect(source, None).unwrap();
     let mut scanner = Scanner::new(beginning.dialect);
     let mut rest = &source[beginning.mark..];
     let mut records = Vec::new();
