@@ -25,7 +25,7 @@ const SUREST: f64 = 0.99;
 /// An expert with less of a say than this, beside the other one, is passed over.
 const UNHEARD: f64 = 0.005;
 /// An answer about more tasks than this counts for no more than one about so many: they are alike.
-const INDEPENDENT: f64 = 20.0;
+const INDEPENDENT: f64 = 5.0;
 /// An end is counted for the durations only where it is known this well, in seconds.
 const WIDEST: f64 = 600.0;
 

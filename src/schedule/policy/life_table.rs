@@ -89,11 +89,24 @@ impl LifeTable {
         }
     }
 
-    /// A task that was pending at the age `from` had ended by the age `to`.
+    /// A task that was pending at the age `from` had ended by the age `to`: at any age between, as far
+    /// as this shows. Were the end put at one age, all that lie behind it would count as survived, and
+    /// the ages just reached, by which those to come are judged, as safe.
     pub(super) fn saw_end(&mut self, from: f64, to: f64) {
-        let middle = f64::midpoint(from.max(0.0), to.max(0.0));
-        self.saw_pending(from, middle);
-        self.ends[bucket(middle)] += 1.0;
+        let (from, to) = (from.max(0.0), to.max(0.0));
+        let span = to - from;
+        if span <= 0.0 {
+            self.ends[bucket(to)] += 1.0;
+            return;
+        }
+        for bucket in bucket(from)..=bucket(to) {
+            let begin = EDGES[bucket].max(from);
+            let end = EDGES.get(bucket + 1).map_or(to, |&edge| edge.min(to));
+            let within = (end - begin).max(0.0);
+            let pending = (to - f64::midpoint(begin, end)) / span;
+            self.ends[bucket] += within / span;
+            self.exposure[bucket] += within * pending;
+        }
     }
 
     /// Lets everything fade by so many ends seen, and takes what was seen since into account.
@@ -181,6 +194,38 @@ mod tests {
         }
         for age in [0.0, -1.0, f64::INFINITY] {
             assert_eq!(bucket(age), slow(age), "{age}");
+        }
+    }
+
+    /// The hazard at an age, a second.
+    fn hazard(table: &LifeTable, age: f64) -> f64 {
+        (table.cumulated(age + 0.1) - table.cumulated(age)) / 0.1
+    }
+
+    /// Of two hundred tasks asked first at the age of 8 s, those ended that a hazard of 0.1 would end.
+    #[test]
+    fn what_ended_between_two_answers_makes_no_age_between_them_look_safe() {
+        let mut table = LifeTable::default();
+        let ended = 110;
+        for _ in 0..ended {
+            table.saw_end(0.0, 8.0);
+        }
+        for _ in ended..200 {
+            table.saw_pending(0.0, 8.0);
+        }
+        table.conclude(f64::from(ended));
+        for age in [0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 7.8, 9.0] {
+            let found = hazard(&table, age);
+            assert!((0.06..0.16).contains(&found), "{found} at {age}");
+        }
+    }
+
+    #[test]
+    fn an_end_counts_as_one_wherever_it_was() {
+        for (from, to) in [(0.0, 8.0), (0.1, 0.2), (3.0, 3.0), (5.0, 1e9), (-1.0, -1.0)] {
+            let mut table = LifeTable::default();
+            table.saw_end(from, to);
+            assert!((table.total() - 1.0).abs() < 1e-9, "{from} to {to}");
         }
     }
 }
