@@ -61,12 +61,6 @@ pub(in crate::schedule) struct Prospect {
 }
 
 impl Prospect {
-    /// The latest end that either reading of the progress predicts.
-    pub(super) fn latest_end(&self) -> Option<f64> {
-        let latest = self.ends.iter().flatten().map(|&(_, to)| to);
-        latest.reduce(f64::max)
-    }
-
     pub(in crate::schedule) fn rank(&self) -> f64 {
         self.rank
     }
@@ -113,6 +107,18 @@ impl Belief {
     /// Whether the progress has proved honest.
     pub(in crate::schedule) fn trusts_progress(&self) -> bool {
         self.weights[PROGRESS..].iter().sum::<f64>() > 0.5
+    }
+
+    /// When it will have ended by its progress: by the reading that has told better so far, where that
+    /// says anything.
+    pub(super) fn latest_end(&self, one: &Prospect) -> Option<f64> {
+        let [steady, sloping] = one.ends;
+        let (better, other) = if self.weights[PROGRESS] >= self.weights[PROGRESS + 1] {
+            (steady, sloping)
+        } else {
+            (sloping, steady)
+        };
+        better.or(other).map(|(_, to)| to)
     }
 
     /// A watch, made ready to be reckoned with.

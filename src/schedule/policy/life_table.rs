@@ -9,7 +9,10 @@ pub const BUCKETS: usize = 80;
 /// The end of the first class, in seconds.
 const FIRST: f64 = 0.25;
 /// What is taken for the hazard of the first class while nothing is known, a second.
-const FIRST_HAZARD: f64 = 0.2;
+const FIRST_HAZARD: f64 = 0.1;
+/// By so many octaves the hazard of a class is guessed lower than that of the one before it:
+/// durations of most things have tails longer than exponential.
+const DECLINE: f64 = 0.125;
 /// So many ends the guess for a class is worth, which goes on from the class before it.
 const WEIGHT_OF_GUESS: f64 = 2.0;
 /// What was seen so many ends ago counts for 1/e.
@@ -142,10 +145,9 @@ impl LifeTable {
         self.refresh();
     }
 
-    /// Each class guesses at the hazard of the one before it, a little lower: durations of most things
-    /// have tails longer than exponential.
+    /// Each class guesses at the hazard of the one before it, a little lower.
     fn refresh(&mut self) {
-        let decline = 2_f64.powf(-1.0 / 16.0);
+        let decline = (-DECLINE).exp2();
         let (mut before, mut sum) = (FIRST_HAZARD, 0.0);
         for bucket in 0..BUCKETS {
             let pseudo_time = WEIGHT_OF_GUESS / (before * decline);

@@ -98,7 +98,7 @@ fn after_predicted_ends(question: &Question<'_>, now: f64, worth: f64, end: f64)
     let mut moments: Vec<f64> = question
         .prospects
         .iter()
-        .filter_map(Prospect::latest_end)
+        .filter_map(|one| question.belief.latest_end(one))
         .filter(|&at| at > now && at < reach.min(end))
         .collect();
     moments.sort_by(f64::total_cmp);
