@@ -4,7 +4,6 @@
 //! What the schedule needs of a watch it keeps itself, in a smaller form.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -101,8 +100,8 @@ pub enum State {
     },
 }
 
-/// A task is not taken to be older than this, whatever its id claims.
-const OLDEST: Duration = Duration::from_hours(30 * 24);
+/// A task is not taken to be older than so many seconds, whatever its id claims.
+const OLDEST: i64 = 30 * 24 * 60 * 60;
 /// No task was created before this second of the Unix clock, the first of 2020: an id that claims so
 /// has other digits there.
 const EARLIEST: i64 = 1_577_836_800;
@@ -111,10 +110,11 @@ const EARLIEST: i64 = 1_577_836_800;
 /// which can be, else when it was added. So a task that is added late is not taken to be young.
 #[must_use]
 pub fn began(id: &TaskId, added_at: Timestamp) -> Timestamp {
-    let oldest = added_at.checked_sub(OLDEST).unwrap_or(added_at);
-    match id.created_at() {
-        Some(created) if created.as_second() >= EARLIEST && created <= added_at => {
-            created.max(oldest)
+    let added = added_at.as_second();
+    let oldest = added.saturating_sub(OLDEST);
+    match id.created_at().map(Timestamp::as_second) {
+        Some(created) if created >= EARLIEST && created <= added => {
+            Timestamp::from_second(created.max(oldest)).unwrap_or(added_at)
         }
         _ => added_at,
     }

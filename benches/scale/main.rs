@@ -46,9 +46,9 @@ fn measure(size: u32, idles: bool) -> Outcome<()> {
     let ids = ids(size);
     let program = adding(&ids)?;
     listing(&program)?;
-    program.pretend_polls(&ids)?;
-    restarting(&program)?;
     for with_progress in [false, true] {
+        program.pretend_polls(&ids, with_progress)?;
+        restarting(&program, with_progress)?;
         deciding(&ids, with_progress)?;
     }
     if idles {
@@ -79,7 +79,7 @@ fn adding(ids: &[String]) -> Outcome<Program> {
 }
 
 /// Starts the daemon again and again, with everything polled before.
-fn restarting(program: &Program) -> Outcome<()> {
+fn restarting(program: &Program, with_progress: bool) -> Outcome<()> {
     let mut best = [Duration::MAX; 2];
     let (mut resident, mut peak) = (0, 0);
     for _ in 0..ROUNDS {
@@ -90,20 +90,18 @@ fn restarting(program: &Program) -> Outcome<()> {
         peak = peak.max(life.peak_kib);
     }
     let [bare, ours] = best;
-    print("restart to the first poll", &time(ours));
-    print("  beside a bare SELECT", &ratio(ours, bare));
+    let kind = kind(with_progress);
+    let print = |what: &str, figure: &str| print(&format!("{kind}{what}"), figure);
+    print("restart to first poll", &time(ours));
+    print("beside a bare SELECT", &ratio(ours, bare));
     print("resident, after some polls", &mib(resident));
-    print("  and at its highest", &mib(peak));
+    print("resident, at its highest", &mib(peak));
     Ok(())
 }
 
 fn deciding(ids: &[String], with_progress: bool) -> Outcome<()> {
     let decisions = decide::measure(ids, with_progress)?;
-    let kind = if with_progress {
-        "with progress, "
-    } else {
-        "no progress, "
-    };
+    let kind = kind(with_progress);
     let print = |what: &str, figure: &str| print(&format!("{kind}{what}"), figure);
     print("a decision, mean", &time(decisions.mean));
     print("of a hundred the longest", &time(decisions.most));
@@ -112,6 +110,15 @@ fn deciding(ids: &[String], with_progress: bool) -> Outcome<()> {
     print("an answer taken in, mean", &time(decisions.taking_in));
     print("the schedule alone", &mib(decisions.resident_kib));
     Ok(())
+}
+
+/// Whether the server has claimed progress of each task.
+fn kind(with_progress: bool) -> &'static str {
+    if with_progress {
+        "with progress, "
+    } else {
+        "no progress, "
+    }
 }
 
 fn listing(program: &Program) -> Outcome<()> {

@@ -137,7 +137,7 @@ impl Program {
 
     /// Writes down one poll of each task, within the last quarter of an hour, as a daemon that has
     /// run for long leaves them.
-    pub(crate) fn pretend_polls(&self, ids: &[String]) -> Outcome<()> {
+    pub(crate) fn pretend_polls(&self, ids: &[String], with_progress: bool) -> Outcome<()> {
         let mut store = Store::open(&StateDir::open(&self.state())?)?;
         let now = clock::wall();
         let mut polled = Vec::with_capacity(ids.len());
@@ -146,7 +146,7 @@ impl Program {
                 id: id.parse::<TaskId>()?,
                 polls: 1,
                 polled_at: Some(now - Duration::from_secs(number % 900)),
-                progress: None,
+                progress: with_progress.then(|| u8::try_from(number % 99 + 1).unwrap_or(99)),
                 counts: Counts::default(),
             });
         }

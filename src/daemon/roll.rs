@@ -2,6 +2,8 @@
 //!
 //! It never reads anything itself: a page comes back to it as a piece of work that is done.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::clock::{self, Instant};
@@ -82,9 +84,16 @@ impl Roll {
 
 /// A watch of the store, with its wall times on the boot clock.
 fn watched(watch: PendingWatch, wall: Timestamp, now: Instant) -> Watched {
-    let boot = |at: Timestamp| match at.duration_since(wall).try_into() {
-        Ok(ahead) => now.after(ahead),
-        Err(_) => now.before(at.duration_since(wall).unsigned_abs()),
+    let wall = wall.as_millisecond();
+    // Whole milliseconds are what the store has; at a start this is reckoned by the million.
+    let boot = |at: Timestamp| {
+        let ahead = at.as_millisecond().saturating_sub(wall);
+        let span = Duration::from_millis(ahead.unsigned_abs());
+        if ahead < 0 {
+            now.before(span)
+        } else {
+            now.after(span)
+        }
     };
     // An answer from the future is one before the wall clock was set back.
     let polled = watch.polled_at.map(|at| (watch.polls, boot(at).min(now)));

@@ -317,7 +317,9 @@ impl Schedule {
     }
 
     fn line_up(&mut self) {
-        self.accounts.iter_mut().for_each(Account::line_up);
+        for account in &mut self.accounts {
+            account.line_up(&self.shared.roster);
+        }
     }
 
     /// The number of the account that a poll is under way to; none for a poll that has ended.

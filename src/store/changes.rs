@@ -2,8 +2,6 @@
 //!
 //! It never tells of outcomes: those come from that same process.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -130,6 +128,8 @@ impl Store {
 
 fn added(conn: &Connection, after: Seq, limit: i64) -> Result<Vec<PendingWatch>, Cause> {
     let accounts = accounts(conn)?;
+    // Whose it is has nearly always been found for the watch before it.
+    let mut last: Option<&(i64, AccountName)> = None;
     let mut select = conn.prepare_cached(
         "SELECT seq, id, account, added_at, deadline, polls, polled_at, progress
         FROM watch
@@ -141,7 +141,10 @@ fn added(conn: &Connection, after: Seq, limit: i64) -> Result<Vec<PendingWatch>,
             id: columns.parse()?,
             account: {
                 let key: i64 = columns.get()?;
-                let name = accounts.get(&key).cloned();
+                if last.is_none_or(|(last, _)| *last != key) {
+                    last = accounts.iter().find(|(other, _)| *other == key);
+                }
+                let name = last.map(|(_, name)| name.clone());
                 name.ok_or_else(|| columns.bad("its account is not there"))?
             },
             added_at: columns.time()?,
@@ -153,12 +156,11 @@ fn added(conn: &Connection, after: Seq, limit: i64) -> Result<Vec<PendingWatch>,
     })
 }
 
-fn accounts(conn: &Connection) -> Result<HashMap<i64, AccountName>, Cause> {
+fn accounts(conn: &Connection) -> Result<Vec<(i64, AccountName)>, Cause> {
     let mut select = conn.prepare_cached("SELECT key, name FROM account")?;
-    let accounts = rows::all(&mut select, [], "account", |mut columns| {
+    rows::all(&mut select, [], "account", |mut columns| {
         Ok((columns.key(), columns.parse()?))
-    })?;
-    Ok(accounts.into_iter().collect())
+    })
 }
 
 fn newest(conn: &Connection) -> Result<Seq, Cause> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::schedule::account::ranks::{Ranks, count};
-use crate::schedule::account::{Account, Shared};
+use crate::schedule::account::{Account, Shared, add_all};
 use crate::schedule::policy::belief::{Belief, Prospect, Seen, Sight};
 use crate::schedule::policy::effort::Effort;
 use crate::schedule::policy::experience::Experience;
@@ -85,9 +85,12 @@ impl Mind {
     /// Takes in a watch that is added.
     pub(super) fn add(&mut self, key: Key, roster: &mut Roster) {
         self.ranks.push(key, roster);
-        if let Some(entry) = roster.get(key) {
-            self.predict(key, entry);
-        }
+    }
+
+    /// Reckons with what is predicted of watches that have been added.
+    pub(super) fn line_up(&mut self, fresh: impl Iterator<Item = Key>, roster: &Roster) {
+        let predicted = |key| Some((predicted_end(roster.get(key)?)?, key));
+        add_all(&mut self.predicted, fresh.filter_map(predicted).collect());
     }
 
     /// Forgets a watch that has just left the roster.

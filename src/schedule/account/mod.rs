@@ -203,13 +203,11 @@ impl Account {
 
     /// Has the watches that have just come wait with the others. Many are sorted and put there as a
     /// whole, which takes a fraction of the time and of the room: at a start there may be a million.
-    pub(super) fn line_up(&mut self) {
-        if self.fresh.len() > self.waiting.len() / 8 {
-            let mut fresh: BTreeSet<_> = std::mem::take(&mut self.fresh).into_iter().collect();
-            self.waiting.append(&mut fresh);
-        } else {
-            self.waiting.extend(self.fresh.drain(..));
-        }
+    pub(super) fn line_up(&mut self, roster: &Roster) {
+        self.mind
+            .line_up(self.fresh.iter().map(|&(_, key)| key), roster);
+        let fresh = std::mem::take(&mut self.fresh);
+        add_all(&mut self.waiting, fresh);
     }
 
     /// To be called before the number of watches changes.
@@ -319,6 +317,16 @@ impl Account {
             over,
             memory: self.memory,
         });
+    }
+}
+
+/// Adds to an order what is to be in it.
+fn add_all<T: Ord>(order: &mut BTreeSet<T>, more: Vec<T>) {
+    if more.len() > order.len() / 8 {
+        let mut more: BTreeSet<T> = more.into_iter().collect();
+        order.append(&mut more);
+    } else {
+        order.extend(more);
     }
 }
 
