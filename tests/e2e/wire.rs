@@ -377,12 +377,20 @@ async fn rate_limiting_slows_down_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_status_is_no_outcome() {
     let stage = Stage::set().await;
+    // It ends only after it was asked about, however slowly the daemon starts.
     let plan = Plan {
         waiting: "QUEUED".to_owned(),
-        ..Plan::ends(10, Duration::from_millis(500), Ending::Available)
+        ..Plan::never(10)
     };
     stage.add("products", [("a".to_owned(), plan)]);
-    assert!(stage.daemon(&["--until-settled"]).wait().success());
+    let daemon = stage.daemon(&["--until-settled"]);
+    let control = stage.simulator.control();
+    assert!(control.received(2).await);
+    control.change(|world| {
+        let ends = Plan::ends(10, Duration::ZERO, Ending::Available);
+        world.add("a".parse().unwrap(), ends);
+    });
+    assert!(daemon.wait().success());
     assert_eq!(stage.home.list(&[])[0]["state"], "available");
     let told = stage.events("a status that is not known yet; the task counts as pending");
     assert_eq!(told.len(), 1);
