@@ -66,3 +66,50 @@ fn the_deadline_is_asked_at() {
     world.run_until(20.0);
     assert_eq!(world.schedule.pending(), 0);
 }
+
+/// How long tasks of one kind take, in seconds.
+const DURATIONS: [f64; 10] = [58.0, 80.0, 45.0, 66.0, 38.0, 54.0, 95.0, 62.0, 50.0, 72.0];
+
+/// Has the world watch a task of each duration, one after the other, and says what requests, at the
+/// three seconds that each is worth, and waiting cost.
+fn cost_of_singles(world: &mut World) -> f64 {
+    let polls = world.polls.len();
+    let mut waited = 0.0;
+    for (n, duration) in (0..).zip(DURATIONS) {
+        let begun = world.now;
+        let task = format!("single{n}");
+        world.watch(&task, Plan::Done(begun + duration, Available));
+        world.run_until(begun + 1000.0);
+        assert_eq!(world.outcome(&task), Some(Available));
+        waited += world.asked(&task).last().unwrap() - (begun + duration);
+    }
+    let requests = u32::try_from(world.polls.len() - polls).unwrap();
+    waited + 3.0 * f64::from(requests)
+}
+
+#[test]
+fn an_import_teaches_the_next_one_how_long_tasks_take() {
+    let mut world = adaptive(60);
+    for n in 0..5 {
+        for (m, duration) in (0..).zip(DURATIONS) {
+            let at = duration + f64::from(n);
+            world.watch(&format!("earlier{n}{m}"), Plan::Done(at, Available));
+        }
+    }
+    world.run_until(1000.0);
+    assert_eq!(world.schedule.pending(), 0);
+    let knowing = cost_of_singles(&mut world);
+
+    let unknowing: f64 = (0..)
+        .zip(DURATIONS)
+        .map(|(n, duration)| {
+            let mut world = adaptive(60);
+            let task = format!("single{n}");
+            world.watch(&task, Plan::Done(duration, Available));
+            world.run_until(1000.0);
+            let waited = world.asked(&task).last().unwrap() - duration;
+            waited + 3.0 * f64::from(u32::try_from(world.polls.len()).unwrap())
+        })
+        .sum();
+    assert!(knowing < 0.75 * unknowing, "{knowing} against {unknowing}");
+}
