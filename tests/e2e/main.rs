@@ -1,9 +1,9 @@
 //! Tests against the real thing: a bus, a desktop, a terminal, systemd. A tool that is missing is a
 //! failure.
 //!
-//! On Debian: `apt-get install --no-install-recommends dbus dbus-user-session dunst faketime fonts-dejavu-core
-//! fonts-inter imagemagick iproute2 libnotify-bin libpam-systemd procps strace systemd systemd-container tmux
-//! xvfb`.
+//! On Debian: `apt-get install --no-install-recommends bash-completion curl dbus dbus-user-session dunst faketime
+//! fish fonts-dejavu-core fonts-inter imagemagick iproute2 jq libnotify-bin libpam-systemd procps s-nail strace
+//! systemd systemd-container tmux xvfb zsh`.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ mod picture;
 #[path = "../it/program.rs"]
 mod program;
 mod rates;
+mod recipes;
 mod screen;
 mod secrets;
 #[path = "../it/seed.rs"]
