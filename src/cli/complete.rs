@@ -3,8 +3,7 @@
 //! It makes nothing and says nothing: where there are no settings, no store, or something is wrong
 //! with them, there are no names.
 
-use std::ffi::OsStr;
-use std::sync::OnceLock;
+use std::ffi::{OsStr, OsString};
 
 use clap::CommandFactory as _;
 use clap_complete::CompleteEnv;
@@ -21,25 +20,21 @@ use crate::store::directory::StateDir;
 
 /// The variable by which a shell's script asks for completions.
 pub(super) const VARIABLE: &str = "IMPORTWATCH_COMPLETE";
-/// Whether the shell is the one that puts in what it is given as it is, so that it must be one word.
-static IS_BASH: OnceLock<bool> = OnceLock::new();
 /// So many names are offered at most, the newest first.
 const MOST: usize = 100;
 
 /// Answers a shell that asks. Returns whether one has.
 pub(super) fn answer() -> bool {
-    let Some(shell) = std::env::var_os(VARIABLE) else {
+    if std::env::var_os(VARIABLE).is_none() {
         return false;
-    };
-    // Set once, before anything reads it.
-    _ = IS_BASH.set(shell == "bash");
+    }
+    // Before the words are the program itself and a mark.
+    let words = std::env::args_os().enumerate();
+    let words = words.map(|(index, word)| if index < 2 { word } else { unquoted(word) });
     let here = std::env::current_dir().ok();
     let shells = CompleteEnv::with_factory(Arguments::command).var(VARIABLE);
     // What goes wrong is not for the line that is being typed.
-    !matches!(
-        shells.try_complete(std::env::args_os(), here.as_deref()),
-        Ok(false)
-    )
+    !matches!(shells.try_complete(words, here.as_deref()), Ok(false))
 }
 
 /// Completes the name of an import.
@@ -60,6 +55,30 @@ pub(super) fn accounts() -> ArgValueCompleter {
             .map(|name| CompletionCandidate::new(name.as_str()))
             .collect()
     })
+}
+
+/// A word as the shell will hand it over, of what has been typed of it: shells show it to us as it stands on
+/// the line, where a quote may still be open. What cannot be told without running something stays as it is.
+fn unquoted(word: OsString) -> OsString {
+    let Some(text) = word.to_str() else {
+        return word;
+    };
+    let (mut plain, mut quote) = (String::with_capacity(text.len()), None);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let escapes = match (quote, rest.peek()) {
+            (None, Some(_)) => true,
+            (Some('"'), Some(next)) => "\"\\$`".contains(*next),
+            _ => false,
+        };
+        match c {
+            '\\' if escapes => plain.extend(rest.next()),
+            '"' | '\'' if quote.is_none() => quote = Some(c),
+            _ if quote == Some(c) => quote = None,
+            _ => plain.push(c),
+        }
+    }
+    plain.into()
 }
 
 fn settings() -> Option<Settings> {
@@ -88,13 +107,33 @@ fn imports_of(begun: &str) -> Option<Vec<CompletionCandidate>> {
         Ok(())
     });
     read.ok()?;
-    let is_bash = IS_BASH.get().is_some_and(|is_bash| *is_bash);
     let newest = names.into_iter().rev().take(MOST).enumerate();
     let candidates = newest.map(|(order, (name, help))| {
-        let name = if is_bash { find::word(&name) } else { name };
         CompletionCandidate::new(name)
             .help(Some(help.into()))
             .display_order(Some(order))
     });
     Some(candidates.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_of_a_word_is_read_as_a_shell_reads_it() {
+        for (typed, word) in [
+            ("", ""),
+            ("plain", "plain"),
+            (r"two\ words", "two words"),
+            ("'two wo", "two wo"),
+            ("'it'\\''s", "it's"),
+            (r#"--import="a \"b\" \$c \d"#, r#"--import=a "b" $c \d"#),
+            (r"'a\b", r"a\b"),
+            (r"end\", r"end\"),
+            ("$(touch x)", "$(touch x)"),
+        ] {
+            assert_eq!(unquoted(typed.into()), word, "{typed}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod screen;
 mod secrets;
 #[path = "../it/seed.rs"]
 mod seed;
+mod shells;
 mod soak;
 mod stage;
 mod terminal;

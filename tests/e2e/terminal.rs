@@ -39,7 +39,7 @@ impl Terminal {
         self.folder.path()
     }
 
-    fn tmux(&self, arguments: &[&str]) -> String {
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
         let socket = self.folder.path().join("tmux");
         let mut tmux = Command::new("tmux");
         tmux.env_remove("TMUX")

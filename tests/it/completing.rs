@@ -51,9 +51,14 @@ fn commands_options_and_the_names_of_imports_are_completed() {
         let found = words(&["importwatch", command, "--import", "prod"]);
         assert_eq!(found, ["products"], "{command}");
     }
+    // Whatever has been typed of it; the script of the shell quotes what it is answered.
+    for typed in ["two", "'two w", "\"two w", "two\\ w"] {
+        let found = words(&["importwatch", "wait", "--import", typed]);
+        assert_eq!(found, ["two words"], "{typed}");
+    }
     assert_eq!(
-        words(&["importwatch", "wait", "--import", "two"]),
-        ["'two words'"]
+        words(&["importwatch", "wait", "--import=\"two w"]),
+        ["--import=two words"]
     );
     for (shell, expected) in [("zsh", "products:"), ("fish", "products\t")] {
         let found = offered(&home, shell, &["importwatch", "wait", "--import", "prod"]);

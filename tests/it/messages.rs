@@ -431,7 +431,7 @@ fn manual_pages_and_completions_need_no_settings() {
     }
     assert_eq!(fs::read_dir(&pages).unwrap().count(), 13);
     for (shell, sign) in [
-        ("bash", "complete -o nospace"),
+        ("bash", "-F _importwatch importwatch"),
         ("zsh", "#compdef importwatch"),
         (
             "fish",
