@@ -40,8 +40,9 @@ mkdir "$root/o" && mount -t tmpfs -o size=2g tmpfs "$root/o" &&
         [ -d "$hierarchy" ] || continue
         mkdir "$hierarchy/$name" && echo "$BASHPID" >"$hierarchy/$name/cgroup.procs" || exit 91
     done
+    # Containers have no keyrings unless they are given the calls, and systemd then gives services none.
     exec systemd-nspawn -q --register=no --keep-unit --machine="$name" --console=pipe \
-        --kill-signal=SIGRTMIN+3 --private-network -D "$root/o/merged" \
+        --kill-signal=SIGRTMIN+3 --private-network --system-call-filter=@keyring -D "$root/o/merged" \
         --bind-ro="$(dirname "$script")":/lab --bind="$out":/out -b systemd.unit=multi-user.target \
         systemd.mask=systemd-networkd-wait-online.service \
         systemd.mask=apt-daily.timer systemd.mask=apt-daily-upgrade.timer

@@ -3,14 +3,25 @@
 # purge, in a container that is thrown away afterwards: see systemd-lib.sh.
 . /lab/systemd-lib.sh
 
-install_package() { dpkg -i /lab/importwatch.deb >/tmp/dpkg 2>&1 || { cat /tmp/dpkg; return 1; }; }
+install_package() { apt-get -qy --allow-downgrades install "$1" >/tmp/apt 2>&1 || { cat /tmp/apt; return 1; }; }
+version() { dpkg-query -W -f '${Version}' importwatch; }
+# Whether the service runs the program that is installed.
+runs_installed() { cmp -s "/proc/$(property MainPID)/exe" /usr/bin/importwatch; }
+
+# An older version, whose program is another file.
+dpkg-deb -R /lab/importwatch.deb /tmp/old
+sed -i 's/^Version: .*/Version: 0.0.1-1/' /tmp/old/DEBIAN/control
+echo older >>/tmp/old/usr/bin/importwatch
+rm -f /tmp/old/DEBIAN/md5sums
+dpkg-deb --root-owner-group -Znone -b /tmp/old /tmp/older.deb >/dev/null
 
 useradd -m alice
 useradd -m mallory
 alice() { runuser -u alice -- "$@"; }
 
 expect 'the package brings program, units, settings, manual pages and completions, and starts nothing'
-install_package
+install_package /tmp/older.deb
+[ "$(version)" = 0.0.1-1 ]
 usermod -aG importwatch alice
 importwatch --version
 is UnitFileState disabled
@@ -172,19 +183,29 @@ rm -r /etc/systemd/system/importwatch.service.d
 systemctl daemon-reload
 
 expect 'every restriction is in force'
-mkdir -p /run/systemd/system/importwatch-probe.service.d
-sed -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d' -e '/^WatchdogSec/d' -e '/^ExecReload/d' \
-    -e "s|^ExecStart=.*|ExecStart=/usr/bin/perl /lab/probe.pl $(readlink /proc/1/ns/{mnt,ipc,uts} | tr '\n' ' ')|" \
-    /usr/lib/systemd/system/importwatch.service >/run/systemd/system/importwatch-probe.service
 # Something of root's that it must not see.
 touch /home/alice/secret /tmp/secret
-systemctl daemon-reload
-systemctl start importwatch-probe || { journalctl --no-pager -u importwatch-probe; false; }
-logs 'every restriction holds'
-# What cannot be tried from inside, systemd must at least have taken over.
-for line in KeyringMode=private RemoveIPC=yes DevicePolicy=closed SystemCallArchitectures=native; do
-    [ "$(systemctl show -p "${line%=*}" importwatch)" = "$line" ]
-done
+probe system /usr/lib/systemd/system/importwatch.service "$(readlink /proc/1/ns/{mnt,ipc,uts} | tr '\n' ' ')"
+# The container has no control of devices that it could lend: systemd must at least have taken it over.
+is DevicePolicy closed
+
+expect 'what it leaves in shared memory goes with it, also where that is not its own alone'
+leave() {
+    sed -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d' -e '/^WatchdogSec/d' -e 's/^PrivateIPC=.*/PrivateIPC=no/' \
+        -e "s/^RemoveIPC=.*/RemoveIPC=$1/" \
+        -e "s|^ExecStart=.*|ExecStart=/usr/bin/perl -e 'shmget(1234, 4096, 01600) // die'|" \
+        /usr/lib/systemd/system/importwatch.service >/run/systemd/system/importwatch-leave.service
+    systemctl daemon-reload
+    systemctl start importwatch-leave
+}
+# By its key, 1234.
+left() { ipcs -m | grep -w 0x000004d2 >/dev/null; }
+# As long as anything of the same user runs, nothing is taken away.
+systemctl stop importwatch
+leave no
+left
+leave yes
+eventually fails left
 
 expect 'the service that ends is started after an import, and ends once everything is settled'
 systemctl disable --now importwatch 2>/dev/null
@@ -214,15 +235,33 @@ eventually is_like StatusText '0 of 1 task settled; *'
 importwatch add --start endless 2>/tmp/said
 grep -q 'a daemon is running already' /tmp/said
 
-expect 'an upgrade goes on with the new version'
+# What must be as it was, whichever version comes in its place while it runs.
+goes_on() {
+    is ActiveState active
+    is UnitFileState enabled
+    is_not MainPID "$before"
+    is Result success
+    runs_installed
+    eventually is_like StatusText '0 of 1 task settled; *'
+    importwatch list --json --pending | grep '"id":"endless"' >/dev/null
+    grep -q base_url /etc/importwatch/config.toml
+    test -s /etc/importwatch/credentials/default
+}
+
+expect 'an upgrade goes on with the new version, and loses nothing'
 systemctl enable importwatch 2>/dev/null
+runs_installed
 before=$(property MainPID)
-install_package
-is ActiveState active
-is UnitFileState enabled
-is_not MainPID "$before"
-eventually is_like StatusText '0 of 1 task settled; *'
-grep -q base_url /etc/importwatch/config.toml
+install_package /lab/importwatch.deb
+fails test "$(version)" = 0.0.1-1
+fails cmp -s /tmp/old/usr/bin/importwatch /usr/bin/importwatch
+goes_on
+
+expect 'so does the way back'
+before=$(property MainPID)
+install_package /tmp/older.deb
+cmp /tmp/old/usr/bin/importwatch /usr/bin/importwatch
+goes_on
 
 expect 'a removal stops it, and keeps what is the user of it'
 dpkg -r importwatch >/dev/null 2>&1
@@ -234,7 +273,7 @@ test -s /etc/importwatch/credentials/default
 test -s /var/lib/importwatch/state.db
 
 expect 'installed again, everything is still there'
-install_package
+install_package /lab/importwatch.deb
 importwatch list --json --pending | grep '"id":"endless"' >/dev/null
 
 expect 'a purge leaves nothing behind'

@@ -115,6 +115,9 @@ bob systemctl --user daemon-reload
 bob systemctl --user restart importwatch
 bob importwatch remove --import long >/dev/null
 
+expect 'every restriction that a manager of a user can bring about is in force'
+probe user /usr/lib/systemd/user/importwatch.service
+
 expect 'it goes with the last session, and with the next one everything is still there'
 systemctl stop server
 [ "$(bob importwatch add --import products good2 bad2)" = '2 tasks added to import products' ]
