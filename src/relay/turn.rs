@@ -126,3 +126,114 @@ impl Turn {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::notice::channel::Channel;
+    use crate::store::directory::StateDir;
+
+    struct Stage {
+        turn: Turn,
+        wake: Arc<Notify>,
+        hurry: watch::Sender<bool>,
+        _root: tempfile::TempDir,
+    }
+
+    fn stage() -> Stage {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(&StateDir::open(root.path()).unwrap()).unwrap();
+        let wake = Arc::new(Notify::new());
+        let hurry = watch::Sender::new(false);
+        let turn = Turn {
+            store: Arc::new(Mutex::new(store)),
+            line: Line {
+                channel: Channel::Log,
+                wake: Arc::clone(&wake),
+                told: Arc::new(Notify::new()),
+            },
+            hurry: hurry.subscribe(),
+            stop: CancellationToken::new(),
+            broken: Arc::default(),
+            away: None,
+        };
+        Stage {
+            turn,
+            wake,
+            hurry,
+            _root: root,
+        }
+    }
+
+    /// Whether a pause is over at once.
+    async fn is_over(turn: &mut Turn, next: Next) -> bool {
+        let pause = turn.pause(next);
+        tokio::time::timeout(Duration::ZERO, pause).await.is_ok()
+    }
+
+    const LONG: Next = Next::Wait(Duration::from_hours(1));
+
+    fn failure() -> StoreError {
+        let path = PathBuf::from("state.db");
+        StoreError::Foreign { path }
+    }
+
+    #[tokio::test]
+    async fn a_pause_lasts_until_there_is_a_reason_to_go_on() {
+        let Stage {
+            mut turn,
+            wake,
+            hurry,
+            _root,
+        } = stage();
+        assert!(is_over(&mut turn, Next::Go).await);
+        for next in [Next::Rest, LONG] {
+            assert!(!is_over(&mut turn, next).await);
+            wake.notify_one();
+            assert!(is_over(&mut turn, next).await);
+            assert!(!is_over(&mut turn, next).await);
+        }
+        assert!(!turn.is_hurried());
+        hurry.send_replace(true);
+        assert!(is_over(&mut turn, LONG).await && turn.is_hurried());
+        turn.stop.cancel();
+        assert!(is_over(&mut turn, Next::Rest).await);
+    }
+
+    #[tokio::test]
+    async fn a_notifier_that_is_away_is_tried_less_and_less_often_whatever_comes() {
+        let Stage { mut turn, wake, .. } = stage();
+        let waits = (0..7).map(|_| turn.failed(&failure(), "test"));
+        let expected = [1, 2, 4, 8, 16, 30, 30].map(|s| Next::Wait(Duration::from_secs(s)));
+        assert_eq!(waits.collect::<Vec<_>>(), expected);
+        wake.notify_one();
+        assert!(!is_over(&mut turn, LONG).await);
+        // Back again, it goes on at once, and the next failure begins anew.
+        assert_eq!(turn.delivered(), Next::Go);
+        assert!(is_over(&mut turn, LONG).await);
+        assert_eq!(turn.failed(&failure(), "test"), expected[0]);
+    }
+
+    #[tokio::test]
+    async fn only_a_store_that_will_not_come_back_ends_the_daemon() {
+        let mut turn = stage().turn;
+        let passing = || StoreError::Gate {
+            path: PathBuf::from("state.db"),
+            source: std::io::ErrorKind::TimedOut.into(),
+        };
+        turn.unread(passing());
+        turn.unnoted(passing());
+        let broken = Arc::clone(&turn.broken);
+        let taken = || tokio::time::timeout(Duration::ZERO, broken.taken());
+        assert!(taken().await.is_err());
+        turn.unread(failure());
+        assert!(matches!(taken().await, Ok(StoreError::Foreign { .. })));
+        turn.unnoted(failure());
+        assert!(taken().await.is_ok());
+    }
+}

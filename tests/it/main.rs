@@ -36,6 +36,7 @@ mod running;
 mod schedule;
 mod schedule_adaptive;
 mod schedule_change;
+mod schedule_refusal;
 mod seed;
 mod service;
 mod settings;

@@ -152,3 +152,80 @@ impl Inquiry {
         self.parts.into_iter().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The parts that come next, each picked as the last one where there is a choice.
+    fn next(inquiry: &mut Inquiry) -> Option<Vec<Key>> {
+        inquiry.next_part(100, |parts| parts - 1)
+    }
+
+    #[test]
+    fn a_refused_batch_is_asked_in_halves_from_its_front() {
+        let mut inquiry = Inquiry::new();
+        inquiry.split((0..8).collect());
+        assert_eq!(next(&mut inquiry), Some((0..4).collect()));
+        inquiry.answered(4);
+        // What is answered bounds nothing of what is left, and the limit does.
+        assert_eq!(inquiry.next_part(3, |_| 0), Some((4..7).collect()));
+        inquiry.answered(3);
+        assert_eq!(inquiry.finding(), Finding::Open);
+        assert_eq!(next(&mut inquiry), Some(vec![7]));
+        inquiry.answered(1);
+        assert_eq!(inquiry.finding(), Finding::TooLong(4));
+        assert_eq!(next(&mut inquiry), None);
+    }
+
+    #[test]
+    fn after_a_refusal_one_id_from_elsewhere_is_asked_until_one_is_answered() {
+        let mut inquiry = Inquiry::new();
+        inquiry.split((0..8).collect());
+        for _ in 0..2 {
+            let front = next(&mut inquiry).unwrap();
+            inquiry.split(front);
+        }
+        assert_eq!(next(&mut inquiry), Some(vec![0]));
+        inquiry.refused_alone();
+        // The bottom part is the half that has not been touched.
+        assert_eq!(inquiry.next_part(100, |_| 0), Some(vec![4]));
+        assert!(!inquiry.knows_an_answer());
+        inquiry.answered(1);
+        assert!(inquiry.knows_an_answer());
+        // From then on whole parts are asked again.
+        assert_eq!(next(&mut inquiry), Some((5..8).collect()));
+    }
+
+    #[test]
+    fn who_answers_already_needs_no_other_to_be_held_against() {
+        for mut inquiry in [Inquiry::trusting(), Inquiry::new()] {
+            let is_trusted = inquiry.knows_an_answer();
+            inquiry.refused_alone();
+            assert_eq!(inquiry.wants_another(), !is_trusted);
+            let found = inquiry.finding();
+            let expected = if is_trusted {
+                Finding::BadIds
+            } else {
+                Finding::Account
+            };
+            assert_eq!(found, expected);
+        }
+        let mut doubting = Inquiry::doubting();
+        doubting.put_back(vec![1]);
+        assert_eq!(doubting.finding(), Finding::Open);
+        doubting.refused_alone();
+        assert_eq!(doubting.finding(), Finding::Account);
+        assert!(!doubting.wants_another());
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_asked() {
+        let mut inquiry = Inquiry::new();
+        inquiry.split_for_last((0..4).collect());
+        inquiry.put_back(vec![9]);
+        inquiry.forget(9);
+        inquiry.forget(3);
+        assert_eq!(inquiry.into_rest().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+}

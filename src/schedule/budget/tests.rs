@@ -186,3 +186,62 @@ fn a_limit_for_a_minute_is_kept_to() {
     assert_eq!(heard(said(3, Some(1))), None);
     assert_eq!(heard(said(3, None)), None);
 }
+
+#[test]
+fn the_pauses_of_an_allowance_add_up_to_its_time() {
+    for most in [4, 100] {
+        let all = Spending {
+            time: 3_600.0,
+            most: f64::from(most),
+            left: 0.0,
+        };
+        let pauses = (1..=most).map(|left| {
+            let left = f64::from(left);
+            Spending { left, ..all }.pause().as_secs_f64()
+        });
+        let sum: f64 = pauses.sum();
+        assert!((sum / 3_600.0 - 1.0).abs() < 0.01, "{most}: {sum}");
+    }
+}
+
+#[test]
+fn other_rates_hold_at_once_and_what_was_found_out_below_them_stays() {
+    let rates = |minute| Rates::new(minute, None, None, 0.0);
+    let mut budget = Budget::new(rates(60), Some(6));
+    budget.set_rates(rates(10));
+    assert_eq!((budget.lowered(), budget.rates().minute), (Some(6), 6));
+    budget.set_rates(rates(6));
+    assert_eq!((budget.lowered(), budget.rates().minute), (None, 6));
+    budget.set_rates(rates(60));
+    assert_eq!((budget.lowered(), budget.rates().minute), (None, 60));
+}
+
+#[test]
+fn the_smallest_plan_that_is_too_much_is_halved() {
+    let mut budget = Budget::new(Rates::new(3, None, None, 0.0), None);
+    budget.lower();
+    assert_eq!(budget.lowered(), Some(1));
+    // All that the settings allow is nothing that was found out.
+    budget.praise(left(3), at(0));
+    assert_eq!(budget.lowered(), None);
+}
+
+#[test]
+fn what_is_left_for_a_minute_is_not_spread() {
+    let mut budget = Budget::new(Rates::new(60, None, None, 0.0), None);
+    budget.record(at(0));
+    let for_a_minute = Allowance {
+        resets_in: Some(Duration::from_mins(1)),
+        ..left(5)
+    };
+    budget.praise(for_a_minute, at(0));
+    assert_eq!(budget.free_at(at(0)), at(0));
+    budget.praise(
+        Allowance {
+            resets_in: Some(Duration::from_secs(61)),
+            ..for_a_minute
+        },
+        at(0),
+    );
+    assert!(budget.free_at(at(0)) > at(0));
+}
