@@ -9,6 +9,7 @@ use serde_json::ser::Formatter;
 
 use crate::failure::Failure;
 use crate::notice::safe;
+use crate::store::outlook::End;
 use crate::task::Counts;
 use crate::watch::{Source, State, Watch};
 
@@ -29,6 +30,23 @@ pub(super) struct Task<'a> {
     polled_at: Option<String>,
     settled_at: Option<String>,
     source: Option<Rows>,
+    expected_end: Option<Range>,
+}
+
+/// Between which times something is expected to end, eight chances of ten.
+#[derive(Debug, Serialize)]
+pub(super) struct Range {
+    from: String,
+    to: String,
+}
+
+impl From<End> for Range {
+    fn from(end: End) -> Self {
+        Self {
+            from: time(end.from),
+            to: time(end.to),
+        }
+    }
 }
 
 /// The records of a file that a task was made of; record 1 is the first after the header.
@@ -50,8 +68,9 @@ struct Refusal<'a> {
     reason: &'a str,
 }
 
-impl<'a> From<&'a Watch> for Task<'a> {
-    fn from(watch: &'a Watch) -> Self {
+impl<'a> Task<'a> {
+    /// A watch, and when its task is expected to end, where that is known.
+    pub(super) fn of(watch: &'a Watch, expected: Option<End>) -> Self {
         let (state, counts, failures, settled_at): (_, Counts, &[Failure], _) = match &watch.state {
             State::Pending(counts) => ("pending", *counts, &[], None),
             State::Settled { at, settlement } => (
@@ -76,6 +95,7 @@ impl<'a> From<&'a Watch> for Task<'a> {
             polled_at: watch.polled_at.map(time),
             settled_at,
             source: watch.source.as_ref().map(Rows::from),
+            expected_end: expected.map(Range::from),
         }
     }
 }
@@ -187,9 +207,16 @@ mod tests {
             state: State::Pending(Counts::default()),
         };
         assert_eq!(
-            written(&Task::from(&watch)),
-            r#"{"id":"68ec7ad3e307920f002648cd","account":"default","import":"products","state":"pending","progress":41,"total":null,"succeeded":null,"failed":null,"failures":[],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":null,"source":null}"#
+            written(&Task::of(&watch, None)),
+            r#"{"id":"68ec7ad3e307920f002648cd","account":"default","import":"products","state":"pending","progress":41,"total":null,"succeeded":null,"failed":null,"failures":[],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":null,"source":null,"expected_end":null}"#
         );
+        let expected = End {
+            from: at("2026-11-22T09:03:00Z"),
+            to: at("2026-11-22T09:05:00.5Z"),
+        };
+        let printed = written(&Task::of(&watch, Some(expected)));
+        let end = r#""expected_end":{"from":"2026-11-22T09:03:00.000Z","to":"2026-11-22T09:05:00.500Z"}}"#;
+        assert!(printed.ends_with(end), "{printed}");
         watch.source = Some(Source {
             file: SourceFile {
                 path: "/home/me/products.csv".into(),
@@ -225,8 +252,8 @@ mod tests {
                 }],
             },
         };
-        let printed = written(&Task::from(&watch));
-        let end = r#""state":"failed","progress":41,"total":4,"succeeded":0,"failed":4,"failures":[{"row":2,"first_row":null,"last_row":null,"kind":"duplicate_in_import","column":"id","value":"14","reason":"\u001b[31m\""}],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":"2026-11-22T09:02:00.000Z","source":{"path":"/home/me/products.csv","first_row":1001,"last_row":1500}}"#;
+        let printed = written(&Task::of(&watch, None));
+        let end = r#""state":"failed","progress":41,"total":4,"succeeded":0,"failed":4,"failures":[{"row":2,"first_row":null,"last_row":null,"kind":"duplicate_in_import","column":"id","value":"14","reason":"\u001b[31m\""}],"polls":7,"added_at":"2026-11-22T09:00:00.000Z","polled_at":"2026-11-22T09:01:00.500Z","settled_at":"2026-11-22T09:02:00.000Z","source":{"path":"/home/me/products.csv","first_row":1001,"last_row":1500},"expected_end":null}"#;
         assert!(printed.ends_with(end), "{printed}");
     }
 }

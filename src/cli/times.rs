@@ -5,6 +5,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::notice::ahead;
+use crate::store::outlook::End;
+
 /// The moment of which a command tells, and the zone it tells it in.
 #[derive(Debug, Clone)]
 pub(super) struct Now {
@@ -44,6 +47,13 @@ impl Now {
             let zoned = at.to_zoned(self.zone.clone());
             zoned.strftime("%Y-%m-%d").to_string()
         }
+    }
+
+    /// When something is expected: `expected between 14:05 and 14:20`; `None` if that is past.
+    pub(super) fn expected(&self, end: End) -> Option<String> {
+        let clock = |at: Timestamp| at.to_zoned(self.zone.clone()).datetime();
+        let words = ahead::words(clock(end.from), clock(end.to), clock(self.at))?;
+        Some(format!("expected {words}"))
     }
 
     /// Both: `2026-11-22 09:00:00 UTC (3 min ago)`.

@@ -5,6 +5,7 @@
 //! [`progress`], many at once in [`digest`], and what other programs read of one in [`report`].
 
 pub mod account;
+pub mod ahead;
 pub mod amount;
 pub mod cause;
 pub mod channel;

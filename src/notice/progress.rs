@@ -1,7 +1,7 @@
 //! The wording of an import that goes on: the living notice, which is replaced as it does.
 //!
-//! It never says how long something has taken, which would change while nothing happens, and never
-//! calls an import done.
+//! It never says how long something has taken, which would change while nothing happens, but when by the
+//! clock it began and is expected to end; and it never calls an import done.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 
 use crate::account::AccountName;
 use crate::notice::amount::{counted, number};
-use crate::notice::{Tone, Urgency, Wording, body, import};
+use crate::notice::{Tone, Urgency, Wording, ahead, body, import};
 use crate::watch::Standing;
 
 /// How an import gets on.
@@ -23,8 +23,10 @@ pub struct Progress {
     pub claimed: u64,
     /// When it was started, as the user's clock had it.
     pub started: DateTime,
-    /// The user's date now, since an earlier one is worth a mention.
-    pub today: jiff::civil::Date,
+    /// The user's time now.
+    pub now: DateTime,
+    /// Between when it is expected to have ended, as the user's clock has it.
+    pub expected: Option<(DateTime, DateTime)>,
     /// The account that cannot be asked, so that nothing of it goes on here.
     pub unasked: Option<AccountName>,
     /// Why rows failed so far, as lines that are safe to show.
@@ -134,10 +136,18 @@ pub fn is_bad(standing: Standing) -> bool {
 
 fn started(progress: &Progress) -> String {
     let time = progress.started;
-    if time.date() == progress.today {
-        format!("Started at {}.", time.strftime("%H:%M"))
+    let started = if time.date() == progress.now.date() {
+        format!("Started at {}", time.strftime("%H:%M"))
     } else {
-        format!("Started on {}.", time.strftime("%Y-%m-%d at %H:%M"))
+        format!("Started on {}", time.strftime("%Y-%m-%d at %H:%M"))
+    };
+    let expected = progress
+        .expected
+        .filter(|_| progress.unasked.is_none())
+        .and_then(|(from, to)| ahead::words(from, to, progress.now));
+    match expected {
+        Some(expected) => format!("{started}, expected to end {expected}."),
+        None => format!("{started}."),
     }
 }
 
@@ -158,7 +168,8 @@ mod tests {
             },
             claimed: 0,
             started: jiff::civil::date(2026, 11, 22).at(9, 5, 0, 0),
-            today: jiff::civil::date(2026, 11, 22),
+            now: jiff::civil::date(2026, 11, 22).at(10, 0, 0, 0),
+            expected: None,
             unasked: None,
             causes: Vec::new(),
         }
@@ -192,7 +203,16 @@ mod tests {
                 "Started at 09:05.",
             ],
         );
-        going.today = jiff::civil::date(2026, 11, 23);
+        let at = |hour, minute| jiff::civil::date(2026, 11, 22).at(hour, minute, 0, 0);
+        going.expected = Some((at(10, 5), at(10, 20)));
+        let body = wording(&going).body;
+        let last = body.lines().last();
+        let expected = "Started at 09:05, expected to end between 10:05 and 10:20.";
+        assert_eq!(last, Some(expected));
+        going.now = at(10, 20);
+        assert!(wording(&going).body.ends_with("Started at 09:05."));
+        going.now = jiff::civil::date(2026, 11, 23).at(10, 0, 0, 0);
+        going.expected = Some((at(10, 5), going.now.date().at(10, 20, 0, 0)));
         going.unasked = Some("shop".parse().unwrap());
         assert_eq!(
             wording(&going).body.lines().collect::<Vec<_>>(),

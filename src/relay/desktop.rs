@@ -8,11 +8,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::account::AccountName;
 use crate::clock;
 use crate::notice::channel::Channel;
 use crate::notice::digest::{self, Part};
+use crate::notice::progress;
 use crate::notice::{
     About, AccountNews, ImportNews, Notice, Subject, TaskNews, Wording, cause, safe, wording,
 };
@@ -26,6 +28,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::news::{ImportPending, ImportWaiting};
 use crate::store::outbox::OutboxKey;
+use crate::store::outlook::Outlook;
 use crate::watch::{ImportKey, Standing, State, Tally};
 
 /// Tasks of one import that are looked at for details.
@@ -349,12 +352,21 @@ impl Screen {
             quiet.is_some_and(|quiet| *quiet != Quiet::Never)
         };
         match self.living.step(clock::now(), wall, is_quiet) {
-            Step::Show(import, said) => {
+            Step::Show(import, mut progress) => {
+                let foresee = move |store: &mut Store| Outlook::new(store, wall).import(import);
+                let end = match self.turn.with(foresee).await {
+                    Ok(end) => end,
+                    Err(error) => return self.turn.unread(error),
+                };
+                let clock = |at: Timestamp| at.to_zoned(TimeZone::system()).datetime();
+                progress.expected = end.map(|end| (clock(end.from), clock(end.to)));
+                let said = progress::wording(&progress);
                 // No promise: a server that will not have it now may have the next.
                 if let Err(next) = self.show(About::Import(import), &said).await {
                     return next;
                 }
-                self.living.shown(import, clock::now());
+                let until = end.map(|end| end.to);
+                self.living.shown(import, until, clock::now());
                 let told = held.into_iter().filter(|one| one.import.key == import);
                 self.note(told.collect()).await
             }

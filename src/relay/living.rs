@@ -1,7 +1,8 @@
 //! The living notices: which imports have one, and when it is to change.
 //!
 //! It delivers nothing, and it is no promise: what it says is said again by the result. It never asks
-//! for a change while no number has changed, or sooner than some seconds after the last.
+//! for a change while no number has changed, unless the end that it says is expected has come, or sooner
+//! than some seconds after the last.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -49,13 +50,15 @@ struct Shown {
     lives: bool,
     of: (Standing, u64, Option<AccountName>),
     at: Instant,
+    /// Until when the end that it says is expected is not past.
+    until: Option<Timestamp>,
 }
 
 /// What is to be done about the living notices.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// This import's is to be shown so.
-    Show(ImportKey, Box<Wording>),
+    /// This import's is to be shown so, with the end that is expected of it.
+    Show(ImportKey, Box<Progress>),
     /// Nothing, for so long, or until something happens.
     Wait(Option<Duration>),
 }
@@ -127,6 +130,7 @@ impl Living {
                 lives: false,
                 of: entry.of(),
                 at: now,
+                until: None,
             });
         }
     }
@@ -189,7 +193,15 @@ impl Living {
                 self.after.saturating_sub(between(entry.since, wall))
             };
             let left = match &entry.shown {
-                Some(shown) if shown.of == entry.of() => continue,
+                Some(shown) if shown.of == entry.of() && shown.until.is_none() => continue,
+                Some(shown) if shown.of == entry.of() => {
+                    let rest = INTERVAL.saturating_sub(now.since(shown.at));
+                    rest.max(
+                        shown
+                            .until
+                            .map_or(Duration::ZERO, |until| between(wall, until)),
+                    )
+                }
                 Some(shown) => INTERVAL.saturating_sub(now.since(shown.at)).max(until_due),
                 None => until_due,
             };
@@ -201,21 +213,22 @@ impl Living {
         }
         match best {
             Some(entry) => {
-                let said = progress::wording(&entry.progress(wall));
+                let said = entry.progress(wall);
                 Step::Show(entry.now.import.key, Box::new(said))
             }
             None => Step::Wait(wait),
         }
     }
 
-    /// The living notice of it was shown.
-    pub(super) fn shown(&mut self, import: ImportKey, now: Instant) {
+    /// The living notice of it was shown, with an end that it is expected by.
+    pub(super) fn shown(&mut self, import: ImportKey, until: Option<Timestamp>, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&import) {
             entry.owes = false;
             entry.shown = Some(Shown {
                 lives: true,
                 of: entry.of(),
                 at: now,
+                until,
             });
         }
     }
@@ -259,7 +272,8 @@ impl Entry {
             standing: self.now.standing,
             claimed: self.now.claimed,
             started: self.now.import.started_at.to_zoned(zone.clone()).datetime(),
-            today: wall.to_zoned(zone).date(),
+            now: wall.to_zoned(zone).datetime(),
+            expected: None,
             unasked: self.unasked(),
             causes: self.causes.clone(),
         }
@@ -311,9 +325,10 @@ mod tests {
     fn check_shown(living: &mut Living, second: u32, key: i64, summary: &str) {
         match step(living, second) {
             Step::Show(import, said) => {
+                let said = progress::wording(&said);
                 assert_eq!((import.0, said.summary.as_str()), (key, summary));
                 assert!(said.progress.is_some());
-                living.shown(import, at(second.into()));
+                living.shown(import, None, at(second.into()));
             }
             other @ Step::Wait(_) => panic!("{other:?}"),
         }
@@ -340,6 +355,22 @@ mod tests {
         assert_eq!(ended.import.name, "import-1");
         assert_eq!(living.end(ImportKey(1)), None);
         assert_eq!(step(&living, 99), REST);
+    }
+
+    #[test]
+    fn an_end_that_has_come_is_not_left_standing() {
+        let mut living = Living::new(MINUTE);
+        living.look(vec![pending(1, 0, None)], wall(0));
+        check_shown(&mut living, 60, 1, "import-1: 0 of 10 tasks done");
+        living.shown(ImportKey(1), Some(wall(100)), at(60));
+        // The same estimate, moved: nothing is said anew.
+        living.look(vec![pending(1, 0, None)], wall(70));
+        assert_eq!(step(&living, 70), seconds(30));
+        check_shown(&mut living, 100, 1, "import-1: 0 of 10 tasks done");
+        assert_eq!(step(&living, 9_999), REST);
+        // An end that has come already waits like any other change.
+        living.shown(ImportKey(1), Some(wall(101)), at(100));
+        assert_eq!(step(&living, 102), seconds(3));
     }
 
     #[test]
@@ -371,7 +402,10 @@ mod tests {
         check_shown(&mut refused, 9_999, 1, "import-1: 0 of 10 tasks done");
         refused.look(vec![pending(1, 0, Some(Trouble::Unavailable))], wall(0));
         match step(&refused, 10_004) {
-            Step::Show(_, said) => assert!(said.body.ends_with("account shop cannot be asked.")),
+            Step::Show(_, said) => {
+                let body = progress::wording(&said).body;
+                assert!(body.ends_with("account shop cannot be asked."));
+            }
             other @ Step::Wait(_) => panic!("{other:?}"),
         }
     }

@@ -1,10 +1,12 @@
-//! What the store keeps of how long the tasks of an account take: the life table, which serves the next
-//! import.
+//! What the store keeps of what was learnt of an account's tasks, for the next import and for whoever
+//! asks when tasks will have ended.
+//!
+//! It never judges: what it gives back is what it was given.
 
 use rusqlite::params;
 
 use crate::account::AccountName;
-use crate::schedule::policy::experience::Experience;
+use crate::schedule::policy::experience::{Experience, Pace, Say};
 use crate::schedule::policy::life_table::LifeTable;
 use crate::store::error::StoreError;
 use crate::store::{Store, accounts, rows};
@@ -31,7 +33,25 @@ impl Store {
                 Some((usize::try_from(class).ok()?, ends, exposure))
             });
             let table = LifeTable::of(classes);
-            Ok(Experience { table })
+            let sql = "SELECT j.account, j.pace_ends, j.pace_time, j.pace_strayed, j.say_age,
+                    j.say_order, j.say_steady, j.say_sloping
+                FROM judgement j JOIN account a ON a.key = j.account WHERE a.name = ?1";
+            let judged = rows::one(conn, sql, [account.as_str()], "judgement", |mut columns| {
+                let pace = Pace {
+                    ends: columns.get()?,
+                    time: columns.get()?,
+                    strayed: columns.get()?,
+                };
+                let say = Say {
+                    age: columns.get()?,
+                    order: columns.get()?,
+                    steady: columns.get()?,
+                    sloping: columns.get()?,
+                };
+                Ok((pace, say))
+            })?;
+            let (pace, say) = judged.unwrap_or_default();
+            Ok(Experience { table, pace, say })
         })
     }
 
@@ -47,6 +67,20 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write("keep how long tasks took", |tx| {
             let account = accounts::key(tx, account)?;
+            let (pace, say) = (experience.pace, experience.say);
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO judgement VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                account,
+                pace.ends,
+                pace.time,
+                pace.strayed,
+                say.age,
+                say.order,
+                say.steady,
+                say.sloping,
+            ])?;
             tx.prepare_cached("DELETE FROM experience WHERE account = ?1")?
                 .execute([account])?;
             let mut insert = tx.prepare_cached(
@@ -78,6 +112,17 @@ mod tests {
         for rows in [vec![(0, 1.5, 20.25), (79, 0.0, 1e6)], vec![(3, 25.0, 7.0)]] {
             let learnt = Experience {
                 table: LifeTable::of(rows),
+                pace: Pace {
+                    ends: 7.5,
+                    time: 0.25,
+                    strayed: 1.0,
+                },
+                say: Say {
+                    age: 0.5,
+                    order: 0.25,
+                    steady: 0.125,
+                    sloping: 0.125,
+                },
             };
             store.learn(&account, &learnt).unwrap();
             let reopened = Store::open(&dir).unwrap();

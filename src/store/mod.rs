@@ -22,6 +22,7 @@ mod leftovers;
 pub mod lock;
 pub mod news;
 pub mod outbox;
+pub mod outlook;
 pub mod portion;
 pub mod prune;
 pub mod remove;

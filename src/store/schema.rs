@@ -43,6 +43,17 @@ CREATE TABLE experience (
     PRIMARY KEY (account, age_class)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE judgement (
+    account INTEGER PRIMARY KEY REFERENCES account,
+    pace_ends REAL NOT NULL,
+    pace_time REAL NOT NULL,
+    pace_strayed REAL NOT NULL,
+    say_age REAL NOT NULL,
+    say_order REAL NOT NULL,
+    say_steady REAL NOT NULL,
+    say_sloping REAL NOT NULL
+) STRICT;
+
 CREATE TABLE request (
     n INTEGER PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES account,

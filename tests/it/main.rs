@@ -20,6 +20,7 @@ mod completing;
 mod crowd;
 mod daemon;
 mod demo;
+mod expected;
 mod gate;
 mod house;
 mod lists;

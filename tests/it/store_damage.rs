@@ -14,7 +14,7 @@ use importwatch::notice::AccountNews;
 use importwatch::notice::channel::Channel;
 use importwatch::outcome::Outcome;
 use importwatch::schedule::memory::Memory;
-use importwatch::schedule::policy::experience::Experience;
+use importwatch::schedule::policy::experience::{Experience, Pace};
 use importwatch::schedule::policy::life_table::LifeTable;
 use importwatch::store::Store;
 use importwatch::store::add::Add;
@@ -73,7 +73,16 @@ fn filled() -> tempfile::TempDir {
 /// What was learnt of how long tasks take.
 fn experience() -> Experience {
     let table = LifeTable::of([(3, 25.0, 7.0), (4, 1.0, 120.5)]);
-    Experience { table }
+    let pace = Pace {
+        ends: 26.0,
+        time: 127.5,
+        strayed: 3.0,
+    };
+    Experience {
+        table,
+        pace,
+        ..Experience::default()
+    }
 }
 
 fn database(root: &Path) -> PathBuf {

@@ -15,6 +15,7 @@ use crate::cli::{find, json, output, reckoning};
 use crate::notice::amount::counted;
 use crate::notice::safe;
 use crate::store::Store;
+use crate::store::outlook::{End, Outlook};
 use crate::store::watches::Filter;
 use crate::watch::{Import, Reckoning, Standing};
 
@@ -44,21 +45,27 @@ pub(super) fn print(
         })?;
     }
     let mut any = false;
+    let mut outlook = Outlook::new(store, now.at);
     find::each_import(store, |import, standing| {
         if !is_wanted(filter, &import, &standing) {
             return Ok(());
         }
         any = true;
         let reckoned = store.reckoning(import.key)?;
+        let mut expected = || match standing.pending {
+            0 => Ok(None),
+            _ => outlook.import(import.key),
+        };
         if json {
-            let object = Object::new(&import, &standing, reckoned.as_ref());
+            let object = Object::new(&import, &standing, reckoned.as_ref(), expected()?);
             json::write(out, &object)?;
             return Ok(out.write_all(b"\n")?);
         }
         let name = name(&import)?;
         let doubts = reckoned.as_ref().map(reckoning::told).unwrap_or_default();
         if let Some(width) = width {
-            let line = on_terminal(&padded(&name, widest), &import, &standing, width, now);
+            let name = padded(&name, widest);
+            let line = on_terminal(&name, &import, &standing, expected()?, width, now);
             writeln!(out, "{line}")?;
             for doubt in doubts {
                 writeln!(out, "  {doubt}")?;
@@ -75,13 +82,24 @@ pub(super) fn print(
     Ok(any)
 }
 
-fn on_terminal(name: &str, import: &Import, standing: &Standing, width: usize, now: &Now) -> Line {
+fn on_terminal(
+    name: &str,
+    import: &Import,
+    standing: &Standing,
+    expected: Option<End>,
+    width: usize,
+    now: &Now,
+) -> Line {
     let mut line = Line::new(width);
     line.paint(STRONG, name);
     line.push("  ");
     line.paint(FAINT, &format!("{:10}", now.short(import.started_at)));
     line.push(&format!("  {}: ", counted(standing.tasks(), "task")));
     counts(&mut line, standing);
+    if let Some(expected) = expected.and_then(|end| now.expected(end)) {
+        line.push(", ");
+        line.push(&expected);
+    }
     line
 }
 
@@ -136,10 +154,17 @@ struct Object<'a> {
     rows_untaken: Option<u64>,
     /// Tasks of which the server counted another number of rows than they were made of.
     tasks_differing: Option<u64>,
+    /// When what is pending is expected to have ended; null where nothing is, or too little is known.
+    expected_end: Option<json::Range>,
 }
 
 impl<'a> Object<'a> {
-    fn new(import: &'a Import, standing: &Standing, reckoned: Option<&Reckoning>) -> Self {
+    fn new(
+        import: &'a Import,
+        standing: &Standing,
+        reckoned: Option<&Reckoning>,
+        expected: Option<End>,
+    ) -> Self {
         let settled = standing.settled;
         let (rows_in, rows_failed) = rows(standing);
         Self {
@@ -158,6 +183,7 @@ impl<'a> Object<'a> {
             rows_submitted: reckoned.map(|reckoned| reckoned.submitted),
             rows_untaken: reckoned.map(|reckoned| reckoned.untaken),
             tasks_differing: reckoned.map(|reckoned| reckoned.differing),
+            expected_end: expected.map(json::Range::from),
         }
     }
 }

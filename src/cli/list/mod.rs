@@ -9,6 +9,7 @@ mod terminal;
 use std::io::Write as _;
 
 use clap::Args;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::Context;
@@ -19,6 +20,7 @@ use crate::clock;
 use crate::store::Store;
 use crate::store::changes::Seq;
 use crate::store::doorbell;
+use crate::store::outlook::Outlook;
 use crate::store::watches::{Filter, Which};
 use crate::watch::{Import, Standing, Watch};
 
@@ -30,6 +32,9 @@ const PAGE: usize = 1000;
     after_help = "On a terminal, what needs you comes first: of each import at most ten tasks \
 that did not go in as they should, then at most ten that are pending; those that went in are summed \
 up in one line. --import, --pending and --settled list every task.
+
+What is pending is shown with when it is expected to end on the server, where enough is known to say \
+so: eight of ten tasks, and imports, end within the range.
 
 Written to a pipe or a file, every task is one line, oldest first, whatever the terminal; columns \
 are separated by two spaces or more, and - stands for what is not known:
@@ -89,7 +94,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     let width = output::terminal_width();
     let any = match (arguments.imports, arguments.json, width) {
         (true, json, width) => imports::print(&mut out, &store, filter, width, json, &now)?,
-        (_, true, _) => print_json(&mut out, &store, filter)?,
+        (_, true, _) => print_json(&mut out, &store, filter, now.at)?,
         (_, _, None) => plain::print(&mut out, context, &store, filter, &now)?,
         (_, _, Some(width)) => terminal::print(&mut out, &store, filter, width, &now)?,
     };
@@ -139,9 +144,12 @@ pub(super) fn print_json(
     out: &mut output::Out,
     store: &Store,
     filter: Filter,
+    now: Timestamp,
 ) -> anyhow::Result<bool> {
-    each(store, filter, |watch| {
-        json::write(out, &json::Task::from(watch))?;
+    let mut outlook = Outlook::new(store, now);
+    each(store, filter, |seq, watch| {
+        let expected = outlook.task(seq, watch)?;
+        json::write(out, &json::Task::of(watch, expected))?;
         Ok(out.write_all(b"\n")?)
     })
 }
@@ -151,7 +159,7 @@ pub(super) fn print_json(
 pub(super) fn each(
     store: &Store,
     filter: Filter,
-    mut see: impl FnMut(&Watch) -> anyhow::Result<()>,
+    mut see: impl FnMut(Seq, &Watch) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     let mut after = Seq::START;
     loop {
@@ -160,7 +168,7 @@ pub(super) fn each(
             return Ok(after != Seq::START);
         }
         for (seq, watch) in &page {
-            see(watch)?;
+            see(*seq, watch)?;
             after = *seq;
         }
     }

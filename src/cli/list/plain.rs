@@ -38,7 +38,7 @@ pub(super) fn print(
         }
         Ok(())
     })?;
-    each(store, filter, |watch| {
+    each(store, filter, |_, watch| {
         let name = match names.get(&watch.import.key) {
             Some(name) => padded(name, name_width),
             // It was started after the names were read.

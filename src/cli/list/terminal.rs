@@ -16,6 +16,7 @@ use crate::notice::safe;
 use crate::outcome::Outcome;
 use crate::store::Store;
 use crate::store::changes::Seq;
+use crate::store::outlook::Outlook;
 use crate::store::watches::{Filter, Which};
 use crate::watch::{Import, Standing, State, Watch};
 
@@ -38,6 +39,7 @@ pub(super) fn print(
         store,
         width,
         now,
+        outlook: Outlook::new(store, now.at),
         most: if all { u64::MAX } else { FEW },
     };
     let mut any = false;
@@ -70,6 +72,7 @@ struct List<'a, W> {
     store: &'a Store,
     width: usize,
     now: &'a Now,
+    outlook: Outlook<'a>,
     most: u64,
 }
 
@@ -86,7 +89,13 @@ impl<W: Write> List<'_, W> {
         counts(&mut line, standing);
         writeln!(self.out, "{line}")?;
         if standing.pending > 0 {
-            writeln!(self.out, "  {} settled", words::bar(standing))?;
+            let mut line = Line::new(self.width);
+            line.push(&format!("  {} settled", words::bar(standing)));
+            let expected = self.outlook.import(import.key)?;
+            if let Some(expected) = expected.and_then(|end| self.now.expected(end)) {
+                line.push(&format!(", end {expected}"));
+            }
+            writeln!(self.out, "{line}")?;
         }
         Ok(())
     }
@@ -109,7 +118,12 @@ impl<W: Write> List<'_, W> {
                 return self.more(import, which, most);
             }
             for (seq, watch) in &page {
-                writeln!(self.out, "{}", task(watch, self.width, self.now))?;
+                let expected = self.outlook.task(*seq, watch)?;
+                let mut line = task(watch, self.width, self.now);
+                if let Some(expected) = expected.and_then(|end| self.now.expected(end)) {
+                    line.push(&format!(", {expected}"));
+                }
+                writeln!(self.out, "{line}")?;
                 after = *seq;
                 left -= 1;
             }

@@ -70,7 +70,7 @@ pub(super) fn wanted(
             import: Some(find::import(store, name, zone)?.key),
             which: Which::All,
         };
-        each(store, filter, |watch| {
+        each(store, filter, |_, watch| {
             wanted.take(watch);
             Ok(())
         })?;

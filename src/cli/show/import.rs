@@ -14,6 +14,7 @@ use crate::cli::{find, reckoning};
 use crate::notice::amount::{counted, number};
 use crate::notice::safe;
 use crate::store::Store;
+use crate::store::outlook::Outlook;
 use crate::store::watches::{Filter, Which};
 use crate::watch::{Import, Standing, State, Watch};
 
@@ -37,7 +38,7 @@ pub(super) fn print(
         import: Some(import.key),
         which: Which::All,
     };
-    each(store, filter, |watch| {
+    each(store, filter, |_, watch| {
         if !accounts.contains(&watch.account) {
             accounts.insert(watch.account.clone());
         }
@@ -65,6 +66,14 @@ pub(super) fn print(
     let accounts: Vec<_> = accounts.iter().map(ToString::to_string).collect();
     field(out, "account", &accounts.join(", "))?;
     field(out, "started", &now.full(import.started_at))?;
+    let expected = Outlook::new(store, now.at).import(import.key)?;
+    if let Some(expected) = expected.and_then(|end| now.expected(end)) {
+        field(
+            out,
+            "end",
+            &format!("{expected}, with eight chances of ten"),
+        )?;
+    }
     if let Some(oldest) = &oldest {
         let about = words::about(oldest, now);
         field(out, "waits for", &format!("{}: {about}", oldest.id))?;

@@ -20,6 +20,7 @@ use crate::cli::words::STRONG;
 use crate::cli::{complete, find, json, open_store, output};
 use crate::clock;
 use crate::store::doorbell;
+use crate::store::outlook::Outlook;
 use crate::store::watches::{Filter, Which};
 use crate::watchlist::unusable;
 
@@ -63,7 +64,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
                 import: Some(import.key),
                 which: Which::All,
             };
-            print_json(&mut out, &store, filter)?;
+            print_json(&mut out, &store, filter, now.at)?;
         } else {
             import::print(&mut out, &store, &import, is_watched, &now)?;
         }
@@ -72,12 +73,17 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
         let Some(watch) = store.watch(&id)? else {
             bail!(find::unknown_task(&id));
         };
+        let mut outlook = Outlook::new(&store, now.at);
+        let expected = match store.numbers(std::slice::from_ref(&id))?.first() {
+            Some((seq, _)) => outlook.task(*seq, &watch)?,
+            None => None,
+        };
         if arguments.json {
-            let object = json::Task::from(&watch);
+            let object = json::Task::of(&watch, expected);
             json::write(&mut out, &object)?;
             out.write_all(b"\n")?;
         } else {
-            task::print(&mut out, &store, &watch, is_watched, &now)?;
+            task::print(&mut out, &store, &watch, expected, is_watched, &now)?;
         }
     }
     out.flush()?;

@@ -15,6 +15,7 @@ use crate::notice::amount::{counted, number, span};
 use crate::notice::safe;
 use crate::outcome::{Outcome, Settlement};
 use crate::store::Store;
+use crate::store::outlook::End;
 use crate::task::Counts;
 use crate::watch::{State, Watch};
 
@@ -27,6 +28,7 @@ pub(super) fn print(
     out: &mut impl Write,
     store: &Store,
     watch: &Watch,
+    expected: Option<End>,
     is_watched: bool,
     now: &Now,
 ) -> anyhow::Result<()> {
@@ -41,6 +43,13 @@ pub(super) fn print(
     )?;
     writeln!(out)?;
     facts(out, store, watch, now)?;
+    if let Some(expected) = expected.and_then(|end| now.expected(end)) {
+        field(
+            out,
+            "end",
+            &format!("{expected}, with eight chances of ten"),
+        )?;
+    }
     let mut found = Causes::new(EXAMPLES);
     if let State::Settled { settlement, .. } = &watch.state {
         found.add(settlement);

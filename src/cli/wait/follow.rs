@@ -14,7 +14,7 @@ use crate::cli::intake::Tally;
 use crate::cli::signals::Signals;
 use crate::cli::wait::asker::{Accounts, Asker};
 use crate::cli::wait::ledger::Ledger;
-use crate::cli::wait::view::View;
+use crate::cli::wait::view::{MOST_LINES, View};
 use crate::cli::wait::{News, Terms, limit};
 use crate::cli::{Context, daemon, open_store};
 use crate::clock::{self, Instant};
@@ -23,12 +23,16 @@ use crate::notice::amount::counted;
 use crate::store::Store;
 use crate::store::changes::Seq;
 use crate::store::follow::Left;
+use crate::store::outlook::Outlook;
 use crate::watch::{Import, State};
 
 /// How often it looks whether something has changed.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looking takes at most one part in so many of the time.
 const SHARE: u32 = 10;
+/// When tasks will have ended, is found out anew so often, and in at most one part of so many of the time.
+const FORESEE: Duration = Duration::from_secs(3);
+const SHARE_OF_FORESIGHT: u32 = 20;
 /// Watches looked for at once.
 const PAGE: usize = 10_000;
 /// How long notices may take when all has settled.
@@ -66,6 +70,8 @@ pub(in crate::cli) struct Following<'a> {
     is_reading: bool,
     given: Tally,
     asker: Asker,
+    /// When it is worth it to find out anew when tasks will have ended.
+    foresee_at: Instant,
 }
 
 impl<'a> Following<'a> {
@@ -88,6 +94,7 @@ impl<'a> Following<'a> {
             is_reading: false,
             given: Tally::default(),
             asker: Asker::new(now),
+            foresee_at: now,
         })
     }
 
@@ -142,6 +149,7 @@ impl<'a> Following<'a> {
             }
             let (accounts, view) = (&self.accounts, &mut self.view);
             self.asker.attend(self.context, accounts, view, now)?;
+            self.foresee(now)?;
             self.view.draw(&self.ledger, now)?;
             let looked = clock::now().since(now);
             let wait = LOOK.max(looked.saturating_mul(SHARE));
@@ -213,6 +221,24 @@ impl<'a> Following<'a> {
         }
         self.ledger.pace(now);
         self.accounts = self.left()?.accounts.into_keys().collect();
+        Ok(())
+    }
+
+    /// Finds out when what is pending will have ended, as far as that is shown.
+    fn foresee(&mut self, now: Instant) -> anyhow::Result<()> {
+        if now < self.foresee_at || !self.view.tells_how_far() {
+            return Ok(());
+        }
+        let mut outlook = Outlook::new(&self.store, clock::wall());
+        let parts = self.ledger.parts().take(MOST_LINES);
+        let imports: Vec<_> = parts.map(|part| part.import.key).collect();
+        for import in imports {
+            let end = outlook.among(&self.ledger.pending_in(import))?;
+            self.ledger.foresee(import, end);
+        }
+        let took = clock::now().since(now);
+        let pause = FORESEE.max(took.saturating_mul(SHARE_OF_FORESIGHT));
+        self.foresee_at = clock::now().after(pause);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use crate::cli::wait::pace::Pace;
 use crate::clock::Instant;
 use crate::outcome::Settlement;
 use crate::store::changes::Seq;
+use crate::store::outlook::End;
 use crate::watch::{Import, ImportKey, Standing};
 
 /// The watches that are waited for.
@@ -27,6 +28,8 @@ pub(super) struct Part {
     pub(super) import: Import,
     pub(super) standing: Standing,
     pub(super) pace: Pace,
+    /// When what is pending is expected to have ended.
+    pub(super) end: Option<End>,
 }
 
 impl Ledger {
@@ -40,6 +43,7 @@ impl Ledger {
         let part = Part {
             standing: Standing::default(),
             pace: Pace::default(),
+            end: None,
             import,
         };
         self.parts.entry(part.import.key).or_insert(part);
@@ -88,6 +92,20 @@ impl Ledger {
         for part in self.parts.values_mut() {
             part.pace.see(part.standing.settled.total(), now);
         }
+    }
+
+    /// Takes note of when what is pending of an import is expected to have ended.
+    pub(super) fn foresee(&mut self, import: ImportKey, end: Option<End>) {
+        if let Some(part) = self.parts.get_mut(&import) {
+            part.end = end;
+        }
+    }
+
+    /// What has not settled of an import.
+    pub(super) fn pending_in(&self, import: ImportKey) -> Vec<Seq> {
+        let pending = self.pending.iter();
+        let of_it = pending.filter(|(_, of)| **of == import);
+        of_it.map(|(seq, _)| *seq).collect()
     }
 
     /// The imports, the oldest first.

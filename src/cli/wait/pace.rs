@@ -1,8 +1,7 @@
-//! How fast tasks settle, and when the rest will have: what has been seen since waiting began, and
-//! nothing else.
+//! How fast tasks settle: what has been seen since waiting began, and nothing else.
 //!
-//! It says nothing as long as it has seen too little to say it honestly. This is the one place that
-//! a better estimate has to be put in.
+//! It says nothing as long as it has seen too little to say it honestly, and it never says how it will
+//! go on.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -51,14 +50,6 @@ impl Pace {
         let rate = seen as f64 * 60.0 / span.as_secs_f64();
         (seen >= FEW && span >= LEAST).then_some(rate)
     }
-
-    /// How long the rest takes if it goes on so.
-    pub(super) fn rest(&self, left: u64, now: Instant) -> Option<Duration> {
-        let rate = self.a_minute(now)?;
-        #[expect(clippy::cast_precision_loss, reason = "as above")]
-        let minutes = left as f64 / rate;
-        Duration::try_from_secs_f64(minutes * 60.0).ok()
-    }
 }
 
 #[cfg(test)]
@@ -72,20 +63,15 @@ mod tests {
     #[test]
     fn nothing_is_said_before_something_is_seen() {
         let mut pace = Pace::default();
-        assert_eq!(pace.rest(10, at(0)), None);
+        assert_eq!(pace.a_minute(at(0)), None);
         pace.see(40, at(0));
-        assert_eq!(
-            pace.rest(10, at(60)),
-            None,
-            "what was there before is no pace"
-        );
+        let rate = pace.a_minute(at(60));
+        assert_eq!(rate, None, "what was there before is no pace");
         pace.see(42, at(60));
-        assert_eq!(pace.rest(10, at(60)), None, "two are too few");
+        assert_eq!(pace.a_minute(at(60)), None, "two are too few");
         pace.see(60, at(60));
         assert_eq!(pace.a_minute(at(60)), Some(20.0));
-        assert_eq!(pace.rest(40, at(60)), Some(Duration::from_mins(2)));
-        // While nothing settles it takes longer, and it is not known how long.
-        assert_eq!(pace.rest(40, at(120)), Some(Duration::from_mins(4)));
+        assert_eq!(pace.a_minute(at(120)), Some(10.0));
     }
 
     #[test]

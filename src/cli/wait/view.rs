@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -19,14 +20,15 @@ use crate::cli::wait::ledger::{Ledger, Part};
 use crate::cli::words::{self, FAINT, STRONG};
 use crate::cli::{Context, find, json, output};
 use crate::clock::{self, Instant};
-use crate::notice::amount::{counted, number, span};
+use crate::notice::amount::{counted, number};
 use crate::outcome::Outcome;
+use crate::store::outlook::End;
 use crate::watch::{Standing, Watch};
 
 /// So many tasks that did not go in whole are shown to a person one by one.
 const MOST_SHOWN: u64 = 100;
 /// So many imports have a line of their own.
-const MOST_LINES: usize = 10;
+pub(super) const MOST_LINES: usize = 10;
 /// Where no bar is drawn, how far it is, is said so often.
 const NOTE_INTERVAL: Duration = Duration::from_secs(30);
 /// The columns that an import's name gets at most.
@@ -100,7 +102,7 @@ impl View {
         match self.mode {
             Mode::Quiet => Ok(()),
             Mode::Json => {
-                let line = json::line(&json::Task::from(watch))?;
+                let line = json::line(&json::Task::of(watch, None))?;
                 self.write(&line)
             }
             Mode::Plain | Mode::Screen => self.failed(watch),
@@ -133,6 +135,11 @@ impl View {
         text.push("  ");
         text.push(&words::about(watch, &now));
         self.above(&text.to_string())
+    }
+
+    /// Whether it shows how far all is.
+    pub(super) fn tells_how_far(&self) -> bool {
+        matches!(self.mode, Mode::Plain | Mode::Screen)
     }
 
     /// Something a person should know, on standard error.
@@ -177,9 +184,9 @@ impl View {
         self.noted = standing;
         for part in ledger.parts().take(MOST_LINES) {
             let mut text = format!("{}: {}", part.import.name, progress(&part.standing));
-            if let Some(rest) = rest(part, now) {
+            if let Some(left) = part.end.and_then(|end| left(end, clock::wall())) {
                 text.push_str(", ");
-                text.push_str(&rest);
+                text.push_str(&left);
             }
             self.above(&text)?;
         }
@@ -220,9 +227,9 @@ impl View {
             if let Some(rate) = part.pace.a_minute(now) {
                 text.paint(FAINT, &format!(", {rate:.0} a min"));
             }
-            if let Some(rest) = rest(part, now) {
+            if let Some(left) = part.end.and_then(|end| left(end, clock::wall())) {
                 text.push(", ");
-                text.push(&rest);
+                text.push(&left);
             }
         }
         text.to_string()
@@ -331,10 +338,23 @@ fn progress(standing: &Standing) -> String {
     text
 }
 
-fn rest(part: &Part, now: Instant) -> Option<String> {
-    let pending = part.standing.pending;
-    let rest = part.pace.rest(pending, now).filter(|_| pending > 0)?;
-    Some(format!("about {} left", span(rest)))
+/// `2 to 9 min left`, in the unit of the later one; `None` where that is past.
+fn left(end: End, now: Timestamp) -> Option<String> {
+    let seconds = |at: Timestamp| at.duration_since(now).as_secs_f64().max(0.0);
+    let (from, to) = (seconds(end.from), seconds(end.to));
+    let (unit, name) = match to {
+        _ if to <= 0.0 => return None,
+        _ if to < 120.0 => (1.0, "s"),
+        _ if to < 2.0 * 3600.0 => (60.0, "min"),
+        _ if to < 48.0 * 3600.0 => (3600.0, "h"),
+        _ => (24.0 * 3600.0, "d"),
+    };
+    let (from, to) = ((from / unit).floor(), (to / unit).ceil());
+    Some(if from > 0.0 {
+        format!("{from:.0} to {to:.0} {name} left")
+    } else {
+        format!("at most {to:.0} {name} left")
+    })
 }
 
 fn whole(ledger: &Ledger, exit: Exit) -> Whole<'_> {
@@ -357,5 +377,34 @@ fn whole(ledger: &Ledger, exit: Exit) -> Whole<'_> {
         pending: standing.pending,
         rows_failed: standing.rows_failed,
         exit: exit.code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_a_range_and_never_past() {
+        let at = |seconds: i64| Timestamp::from_second(1_763_802_000 + seconds).unwrap();
+        let told = |from, to| {
+            let end = End {
+                from: at(from),
+                to: at(to),
+            };
+            left(end, at(0))
+        };
+        for (from, to, expected) in [
+            (20, 95, Some("20 to 95 s left")),
+            (130, 490, Some("2 to 9 min left")),
+            (-5, 490, Some("at most 9 min left")),
+            (10, 490, Some("at most 9 min left")),
+            (7_300, 40_000, Some("2 to 12 h left")),
+            (90_000, 400_000, Some("1 to 5 d left")),
+            (-20, 0, None),
+            (-20, -10, None),
+        ] {
+            assert_eq!(told(from, to).as_deref(), expected, "{from} to {to}");
+        }
     }
 }

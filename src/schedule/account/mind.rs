@@ -362,7 +362,7 @@ impl Account {
         let enough = if self.watches == 0 {
             1.0
         } else {
-            f64::max(20.0, 0.1 * experience().table.total())
+            f64::max(2.0, 0.1 * experience().table.total())
         };
         let kept = (self.mind.unkept >= enough).then(experience)?;
         self.mind.unkept = 0.0;

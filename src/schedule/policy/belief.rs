@@ -4,7 +4,7 @@
 //! Four experts have a say, by how well each has told so far: the age against the durations seen, the
 //! order, and the progress, read in two ways. Nothing here decides whom to ask, or when.
 
-use crate::schedule::policy::experience::Experience;
+use crate::schedule::policy::experience::{Experience, Say};
 use crate::schedule::policy::life_table::LifeTable;
 use crate::schedule::policy::order::{Order, Place};
 use crate::schedule::policy::progress::{Claims, Span};
@@ -15,7 +15,7 @@ const ORDER: usize = 1;
 /// The first of the two that go by progress.
 const PROGRESS: usize = 2;
 /// The say of each expert at first.
-const START: [f64; EXPERTS] = [0.7, 0.1, 0.1, 0.1];
+const START: [f64; EXPERTS] = Say::START;
 /// So much of their say at first the experts always have, so that who was wrong may be heard again.
 const SHARED: f64 = 0.02;
 /// What is left to the others where the progress predicts an end.
@@ -94,8 +94,16 @@ impl Belief {
 
     /// What will serve the next run.
     pub(in crate::schedule) fn experience(&self) -> Experience {
+        let [age, order, steady, sloping] = self.weights;
         Experience {
             table: self.table.clone(),
+            pace: self.order.pace(),
+            say: Say {
+                age,
+                order,
+                steady,
+                sloping,
+            },
         }
     }
 

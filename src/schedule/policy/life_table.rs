@@ -19,7 +19,7 @@ const WEIGHT_OF_GUESS: f64 = 2.0;
 const FADING: f64 = 1000.0;
 
 /// Where each class of age begins.
-static EDGES: LazyLock<[f64; BUCKETS]> = LazyLock::new(|| {
+pub(super) static EDGES: LazyLock<[f64; BUCKETS]> = LazyLock::new(|| {
     let mut edges = [0.0; BUCKETS];
     let mut edge = FIRST;
     for slot in &mut edges[1..] {
@@ -166,7 +166,7 @@ impl LifeTable {
 
 /// The class of an age. Its octave stands in the bits of the number: a logarithm takes several times as
 /// long, and a decision asks for some thousands of classes.
-fn bucket(age: f64) -> usize {
+pub(super) fn bucket(age: f64) -> usize {
     if age < FIRST {
         return 0;
     }

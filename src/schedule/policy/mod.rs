@@ -7,6 +7,8 @@
 pub(super) mod belief;
 pub(super) mod effort;
 pub mod experience;
+pub mod forecast;
+mod laws;
 pub mod life_table;
 pub(super) mod order;
 pub(super) mod progress;

@@ -2,6 +2,8 @@
 //!
 //! It reckons how many of those at the front have ended since it was last known who the front is.
 
+use crate::schedule::policy::experience::Pace;
+
 /// What was seen so many ends ago counts for 1/e.
 const FADING: f64 = 50.0;
 
@@ -34,6 +36,15 @@ impl Order {
         self.since = now;
         self.counted_to = now;
         self.found = 0.0;
+    }
+
+    /// How fast tasks end, and how well the order is kept to.
+    pub(super) fn pace(&self) -> Pace {
+        Pace {
+            ends: self.ends,
+            time: self.time,
+            strayed: self.strayed,
+        }
     }
 
     /// How many of the pending have ended by `at`, as far as the pace tells.

@@ -6,6 +6,19 @@
 /// that has not begun.
 const LEAST: u8 = 2;
 
+/// Between which ages a task ends that was `age` seconds old and claimed so much, if the claim is the
+/// share of its time that had passed; `None` where it tells nothing.
+pub(super) fn steady(age: f64, percent: u8) -> Option<(f64, f64)> {
+    let percent = percent.min(100);
+    let claim = f64::from(percent);
+    (percent >= LEAST).then(|| (age * 100.0 / (claim + 1.0), age * 100.0 / claim))
+}
+
+/// The age that such a task reaches at least.
+pub(super) fn least(age: f64, percent: u8) -> f64 {
+    age * 100.0 / (f64::from(percent.min(99)) + 1.0)
+}
+
 /// What the claims of one task come to, kept small: there may be a million. Ages are seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::schedule) struct Claims {

@@ -105,6 +105,7 @@ pub(super) fn drop_strays(new: &Transaction<'_>) -> Result<bool, Cause> {
         "DELETE FROM failure WHERE watch NOT IN (SELECT seq FROM watch)",
         "DELETE FROM memory WHERE account NOT IN (SELECT key FROM account)",
         "DELETE FROM experience WHERE account NOT IN (SELECT key FROM account)",
+        "DELETE FROM judgement WHERE account NOT IN (SELECT key FROM account)",
         "DELETE FROM request WHERE account NOT IN (SELECT key FROM account)",
         "DELETE FROM outbox WHERE account NOT IN (SELECT key FROM account)",
         "DELETE FROM outbox

@@ -22,7 +22,7 @@ const fn table(name: &'static str, key: &'static str, columns: &'static str) -> 
 }
 
 /// All but `counter`, whose numbers are reckoned anew.
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 11] = [
     table("account", "key", "name"),
     table(
         "memory",
@@ -30,6 +30,11 @@ const TABLES: [Table; 10] = [
         "answered, knows_an_id, batch_limit, requests_per_minute, told",
     ),
     table("experience", "account", "age_class, ends, exposure"),
+    table(
+        "judgement",
+        "account",
+        "pace_ends, pace_time, pace_strayed, say_age, say_order, say_steady, say_sloping",
+    ),
     table("request", "n", "account, at, patience"),
     table(
         "import",
