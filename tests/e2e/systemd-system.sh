@@ -207,12 +207,26 @@ left
 leave yes
 eventually fails left
 
-expect 'the service that ends is started after an import, and ends once everything is settled'
+expect 'the service that ends is started after an import, and ends once everything is settled and told'
+# By the recipe for a chat as the README has it, which works under the restrictions, too.
 systemctl disable --now importwatch 2>/dev/null
 alice importwatch remove --import products >/dev/null
 alice importwatch list --json --pending | grep -o '"id":"[^"]*"' | cut -d'"' -f4 | alice xargs importwatch remove >/dev/null
 serve
-echo "$settings" >/etc/importwatch/config.toml
+perl -MIO::Socket::INET -e '$| = 1;
+    my $server = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:8099") or die;
+    while (my $client = $server->accept) {
+        my $length = 0;
+        while (<$client>) { $length = $1 if /^content-length: (\d+)/i; last if /^\r\n$/; }
+        read $client, my $body, $length;
+        print "$body\n";
+        print $client "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    }' >/run/chat &
+awk '/^```sh$/ { text = ""; inside = 1; next } /^```$/ { if (text ~ /^#!/ && text ~ /webhook/) printf "%s", text; inside = 0 }
+    inside { text = text $0 "\n" }' /lab/README.md >/usr/local/bin/tell-team
+chmod 755 /usr/local/bin/tell-team
+echo 'url = "http://127.0.0.1:8099/"' | install -m 0640 -g importwatch /dev/stdin /etc/importwatch/webhook
+printf '%s\n[notify]\ncommand = ["tell-team"]\n' "$settings" >/etc/importwatch/config.toml
 importwatch remove --import early >/dev/null
 importwatch add --start --import late good bad 2>/tmp/said
 grep -q 'started importwatch-once.service' /tmp/said
@@ -221,6 +235,10 @@ eventually is ActiveState inactive
 is Result success
 unit=importwatch
 [ "$(entries -u importwatch-once IMPORTWATCH_IMPORT=late)" = 2 ]
+grep -qF '"text": "late: 7 of 14 rows did not go in' /run/chat
+kill %%
+rm /etc/importwatch/webhook
+echo "$settings" >/etc/importwatch/config.toml
 systemctl stop server
 
 expect 'the service that goes on for good takes over from it'

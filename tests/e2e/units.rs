@@ -137,6 +137,7 @@ fn live(script: &str) {
     fs::copy(package(), inside("importwatch.deb")).unwrap();
     fs::copy(std::env::current_exe().unwrap(), inside("tests")).unwrap();
     fs::write(inside("key"), KEY).unwrap();
+    fs::copy(of_project("README.md"), inside("README.md")).unwrap();
     for file in [script, "systemd-lib.sh", "probe.pl", "dunstrc"] {
         fs::copy(of_project("tests/e2e").join(file), inside(file)).unwrap();
     }
