@@ -241,4 +241,13 @@ mod tests {
         drop(two);
         assert!(!is_wanted(&dir).unwrap());
     }
+
+    #[test]
+    fn a_sign_that_cannot_be_looked_for_is_no_sign_and_no_silence() {
+        let (root, dir) = dir();
+        assert!(!is_wanted(&dir).unwrap());
+        fs::create_dir(root.path().join(WANTED)).unwrap();
+        let error = is_wanted(&dir).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    }
 }

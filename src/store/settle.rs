@@ -279,6 +279,9 @@ mod tests {
     #[test]
     fn a_transaction_stays_small_but_takes_one_task_whole() {
         let small = with_failures(4_996);
+        // Its own row counts as well, and is the one too many.
+        let slightly_larger = with_failures(4_997);
+        assert_eq!(fitting(&[slightly_larger.clone(), slightly_larger], 3), 1);
         let large = with_failures(CHUNK * 2);
         assert_eq!(
             fitting(&[small.clone(), small.clone(), small.clone()], 3),
