@@ -41,7 +41,7 @@ pub struct Say {
 
 impl Say {
     /// The shares at first, of age, order, and the two readings of the progress.
-    pub const START: [f64; 4] = [0.7, 0.1, 0.1, 0.1];
+    pub const START: [f64; 4] = [0.5, 0.1, 0.2, 0.2];
 }
 
 impl Default for Say {
