@@ -131,6 +131,8 @@ fn logged(stage: &Stage, from: usize) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_lose_no_notice_and_repeat_only_what_they_cut_short() {
     let mut stage = Stage::set().await;
+    // A life that is cut short leaves many imports to the next one, which would tell of them in one.
+    stage.move_into("digest = 0\n");
     let mut random = fastrand::Rng::new();
     let mut desktop = Ledger::of(Channel::Desktop);
     let mut log = Ledger::of(Channel::Log);
