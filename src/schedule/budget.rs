@@ -2,9 +2,9 @@
 //!
 //! Rates are sliding windows: in any span as long as a window there are at most so many requests. An
 //! allowance of an hour or a day is spread as well: a tenth of it may go at once, for whoever waits
-//! for a small import, and after that the less is left, the longer the next request waits. The store
-//! guards the same windows for all processes; here they are kept so that no poll is planned that
-//! would not be let through.
+//! for a small import, and after that the less is left, the longer the next request waits. Where more
+//! is wanted than a minute allows, requests go at an even pace. The store guards the same windows for
+//! all processes; here they are kept so that no poll is planned that would not be let through.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -190,6 +190,9 @@ impl Budget {
                 free = free.max(blocking.after(length));
             }
         }
+        if let Some(even) = self.even_from() {
+            free = free.max(even);
+        }
         let Some(&last) = self.sent.back() else {
             return free;
         };
@@ -203,6 +206,15 @@ impl Budget {
             free = free.max(last.after(spending.pause().min(Self::LONGEST_PAUSE)));
         }
         free
+    }
+
+    /// When the next request comes at an even pace, where the last one filled up its minute: more are
+    /// wanted than the rate allows, and a minute's worth at once would find little that is new.
+    fn even_from(&self) -> Option<Instant> {
+        let most = self.rates().minute;
+        let first = self.sent.len().checked_sub(most as usize)?;
+        let (&first, &last) = (self.sent.get(first)?, self.sent.back()?);
+        (last <= first.after(MINUTE)).then(|| last.after(MINUTE / most))
     }
 
     /// What a request is worth at `now`, in seconds of waiting of one task that has ended: three
