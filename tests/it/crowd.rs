@@ -11,7 +11,7 @@ use importwatch::simulator::Simulator;
 use importwatch::simulator::request::Request;
 use importwatch::simulator::world::{Ending, Plan};
 
-use crate::people::closed;
+use crate::people::{REDIRECTIONS, closed};
 use crate::program::{Ended, Home, simulator};
 
 const HEX: &str = "68ec7ad3e307920f0026";
@@ -87,14 +87,7 @@ async fn twenty_of_them_at_once_without_a_daemon() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_their_files_they_do_their_work() {
-    for redirections in [
-        "<&-",
-        ">&-",
-        "2>&-",
-        "<&- >&- 2>&-",
-        "> /dev/full",
-        "2> /dev/full",
-    ] {
+    for redirections in REDIRECTIONS {
         let (_simulator, home) = world(3).await;
         let is_full = redirections == "> /dev/full";
         let run = |arguments: &str| {

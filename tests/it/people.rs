@@ -200,16 +200,19 @@ pub(crate) fn closed(home: &Home, arguments: &str, redirections: &str) -> (Optio
     (output.status.code(), said)
 }
 
+/// What a shell may do to the files of a command: close them, or give it a full disk.
+pub(crate) const REDIRECTIONS: [&str; 6] = [
+    "<&-",
+    ">&-",
+    "2>&-",
+    "<&- >&- 2>&-",
+    "> /dev/full",
+    "2> /dev/full",
+];
+
 #[test]
 fn without_stdin_stdout_or_stderr_a_command_does_its_work() {
-    for redirections in [
-        "<&-",
-        ">&-",
-        "2>&-",
-        "<&- >&- 2>&-",
-        "> /dev/full",
-        "2> /dev/full",
-    ] {
+    for redirections in REDIRECTIONS {
         let home = offline();
         for arguments in [
             "add one",

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use crate::cli::list::each;
 use crate::cli::show::causes::Causes;
-use crate::cli::show::{block, causes, field};
+use crate::cli::show::{block, causes, field, field_of_end};
 use crate::cli::times::Now;
 use crate::cli::words::{self, STRONG};
 use crate::cli::{find, reckoning};
@@ -67,13 +67,7 @@ pub(super) fn print(
     field(out, "account", &accounts.join(", "))?;
     field(out, "started", &now.full(import.started_at))?;
     let expected = Outlook::new(store, now.at).import(import.key)?;
-    if let Some(expected) = expected.and_then(|end| now.expected(end)) {
-        field(
-            out,
-            "end",
-            &format!("{expected}, with eight chances of ten"),
-        )?;
-    }
+    field_of_end(out, expected, now)?;
     if let Some(oldest) = &oldest {
         let about = words::about(oldest, now);
         field(out, "waits for", &format!("{}: {about}", oldest.id))?;

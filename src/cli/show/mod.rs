@@ -20,7 +20,7 @@ use crate::cli::words::STRONG;
 use crate::cli::{complete, find, json, open_store, output};
 use crate::clock;
 use crate::store::doorbell;
-use crate::store::outlook::Outlook;
+use crate::store::outlook::{End, Outlook};
 use crate::store::watches::{Filter, Which};
 use crate::watchlist::unusable;
 
@@ -93,6 +93,18 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
 /// A line `label  text`, the texts below one another.
 fn field(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
     writeln!(out, "  {label:<11} {text}")
+}
+
+/// When something is expected to end, where that can be said.
+fn field_of_end(out: &mut impl Write, expected: Option<End>, now: &Now) -> io::Result<()> {
+    let Some(expected) = expected.and_then(|end| now.expected(end)) else {
+        return Ok(());
+    };
+    field(
+        out,
+        "end",
+        &format!("{expected}, with eight chances of ten"),
+    )
 }
 
 /// A heading and the lines below it, after an empty line.

@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::account::AccountName;
 use crate::cli::find;
 use crate::cli::show::causes::Causes;
-use crate::cli::show::{block, causes, field};
+use crate::cli::show::{block, causes, field, field_of_end};
 use crate::cli::times::Now;
 use crate::cli::words::{self, STRONG};
 use crate::failure::FailureKind;
@@ -43,13 +43,7 @@ pub(super) fn print(
     )?;
     writeln!(out)?;
     facts(out, store, watch, now)?;
-    if let Some(expected) = expected.and_then(|end| now.expected(end)) {
-        field(
-            out,
-            "end",
-            &format!("{expected}, with eight chances of ten"),
-        )?;
-    }
+    field_of_end(out, expected, now)?;
     let mut found = Causes::new(EXAMPLES);
     if let State::Settled { settlement, .. } = &watch.state {
         found.add(settlement);

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use crate::schedule::policy::life_table::{BUCKETS, EDGES, LifeTable, bucket};
+use crate::schedule::policy::life_table::{BUCKETS, EDGES, LifeTable, WEIGHT_OF_GUESS, bucket};
 
 /// What the table itself is worth at first, beside the laws.
 const OWN: f64 = 0.3;
@@ -15,8 +15,6 @@ const INDEPENDENT: f64 = 150.0;
 /// Laws that make up so much of the whole stand for the rest, which are at most so many.
 const HEARD: f64 = 0.97;
 const MOST: usize = 40;
-/// A hazard for which there is no sign is worth so many ends.
-const WEIGHT_OF_GUESS: f64 = 2.0;
 /// What is taken for the hazard of the first class while nothing is known, a second.
 const FIRST_HAZARD: f64 = 0.2;
 /// No hazard is less, a second, so that nothing is impossible.

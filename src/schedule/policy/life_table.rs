@@ -14,7 +14,7 @@ const FIRST_HAZARD: f64 = 0.1;
 /// durations of most things have tails longer than exponential.
 const DECLINE: f64 = 0.125;
 /// So many ends the guess for a class is worth, which goes on from the class before it.
-const WEIGHT_OF_GUESS: f64 = 2.0;
+pub(super) const WEIGHT_OF_GUESS: f64 = 2.0;
 /// What was seen so many ends ago counts for 1/e.
 const FADING: f64 = 1000.0;
 
